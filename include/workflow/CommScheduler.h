@@ -1,0 +1,150 @@
+// Weft public header, room: kernel - targets with a limit on their connections, groups of them, and the scheduler
+// SPDX-License-Identifier: Apache-2.0
+#ifndef WEFT_COMMSCHEDULER_H
+#define WEFT_COMMSCHEDULER_H
+
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "Communicator.h"
+
+class CommSchedGroup;
+class CommSchedTarget;
+class CommScheduler;
+class CommWaiter;
+
+// Something that can supply a target: a target itself, or a group.
+class CommSchedObject {
+public:
+    size_t get_max_load() const { return this->max_load; }
+    size_t get_cur_load() const { return this->cur_load; }
+
+private:
+    // A target with a free connection, its load counted. wait_timeout 0: EAGAIN when full; else the calling thread
+    // blocks so long (ETIMEDOUT; -1 without limit).
+    virtual CommTarget *acquire(int wait_timeout) = 0;
+    // Like acquire(0), but a full object keeps the waiter (returns NULL, *parked true) and gives it a target later.
+    virtual CommTarget *acquire_or_park(CommWaiter *waiter, bool *parked);
+    // Takes a waiter back; false when it has been given a target meanwhile.
+    virtual bool unpark(CommWaiter *waiter);
+    virtual int waiter_timeout() const { return 0; }
+
+protected:
+    size_t max_load;
+    size_t cur_load;
+
+public:
+    CommSchedObject() : max_load(0), cur_load(0) {}
+    virtual ~CommSchedObject() {}
+    friend class CommScheduler;
+    friend class CommWaiter;
+};
+
+// First in, first out; bounded. Under the lock of the object it belongs to.
+struct CommWaiterList {
+    CommWaiter *first;
+    CommWaiter *last;
+    size_t count;
+};
+
+class CommSchedTarget : public CommSchedObject, public CommTarget {
+public:
+    int init(const struct sockaddr *addr, socklen_t addrlen, int connect_timeout, int response_timeout,
+             size_t max_connections);
+    int init(const struct sockaddr *addr, socklen_t addrlen, SSL_CTX *ssl_ctx, int connect_timeout,
+             int ssl_connect_timeout, int response_timeout, size_t max_connections);
+    void deinit();
+
+    // For subclasses of CommScheduler and for requests that were not begun after all.
+    virtual void release();
+
+    CommSchedTarget();
+    virtual ~CommSchedTarget();
+
+private:
+    virtual CommTarget *acquire(int wait_timeout);
+    virtual CommTarget *acquire_or_park(CommWaiter *waiter, bool *parked);
+    virtual bool unpark(CommWaiter *waiter);
+    virtual int waiter_timeout() const;
+    bool take_slot();
+
+    CommSchedGroup *group; // changed only while no load is on the target
+    int connect_ms;
+    struct weft_lock own_lock;
+    struct weft_lock *load_lock; // own_lock, or the group's
+    CommWaiterList waiters;
+    uint32_t freed; // futex word: bumped at each release, for threads that block
+    bool just_freed; // on ties a group prefers a target that may have an idle connection
+    friend class CommSchedGroup;
+    friend class CommScheduler;
+    friend class CommWaiter;
+};
+
+// Supplies the member with the smallest ratio of load to limit.
+class CommSchedGroup : public CommSchedObject {
+public:
+    int init();
+    void deinit();
+    // EEXIST: it is a member of this group; EINVAL: of another; EBUSY: it has load.
+    int add(CommSchedTarget *target);
+    // ENOENT: not a member; EBUSY: it has load.
+    int remove(CommSchedTarget *target);
+
+    CommSchedGroup();
+    virtual ~CommSchedGroup();
+
+private:
+    virtual CommTarget *acquire(int wait_timeout);
+    virtual CommTarget *acquire_or_park(CommWaiter *waiter, bool *parked);
+    virtual bool unpark(CommWaiter *waiter);
+    virtual int waiter_timeout() const;
+    CommSchedTarget *pick();
+
+    struct weft_lock lock;
+    CommSchedTarget **members;
+    size_t member_count;
+    size_t member_room;
+    CommWaiterList waiters;
+    uint32_t freed;
+    friend class CommSchedTarget;
+};
+
+class CommScheduler {
+public:
+    int init(size_t poller_threads, size_t handler_threads) {
+        return this->comm.init(poller_threads, handler_threads);
+    }
+    void deinit() { this->comm.deinit(); }
+
+    // Acquires a target, waiting as acquire() does, and begins the session on it. *target is NULL when there was none.
+    int request(CommSession *session, CommSchedObject *object, int wait_timeout, CommTarget **target);
+
+    // The same, but a full object parks the session: no thread waits. Later `resume` is called on a worker: with a
+    // target before the session is begun on it (state 0), and with the state and error if that failed or never came. Returns 0 when begun, 1 when parked, -1 with errno.
+    int request_or_park(CommSession *session, CommSchedObject *object, CommTarget **target,
+                        void (*resume)(CommSession *session, CommTarget *target, int state, int error));
+
+    int reply(CommSession *session) { return this->comm.reply(session); }
+    int shutdown(CommSession *session) { return this->comm.shutdown(session); }
+    int push(const void *buf, size_t size, CommSession *session) { return this->comm.push(buf, size, session); }
+    int bind(CommService *service) { return this->comm.bind(service); }
+    void unbind(CommService *service) { this->comm.unbind(service); }
+    int sleep(SleepSession *session) { return this->comm.sleep(session); }
+    int unsleep(SleepSession *session) { return this->comm.unsleep(session); }
+    int is_handler_thread() const { return this->comm.is_handler_thread(); }
+    int increase_handler_thread() { return this->comm.increase_handler_thread(); }
+    int decrease_handler_thread() { return this->comm.decrease_handler_thread(); }
+    void customize_event_handler(CommEventHandler *handler) { this->comm.customize_event_handler(handler); }
+    void set_handler_mode(enum CommHandlerMode mode) { this->comm.set_handler_mode(mode); }
+    Communicator *get_communicator() { return &this->comm; }
+
+    CommScheduler() {}
+    virtual ~CommScheduler() {}
+
+private:
+    Communicator comm;
+    friend class CommWaiter;
+};
+
+#endif

@@ -1,0 +1,400 @@
+// Weft public header, room: kernel - sessions, targets, services, and the Communicator that connects them
+// SPDX-License-Identifier: Apache-2.0
+//
+// Timeouts are milliseconds, -1 means no limit. Functions return 0 (or a count) when good, else -1 with errno. No
+// exception is thrown. "A worker" is a thread of the engine; wherever a virtual function is said to run on one, it may
+// block: another worker takes over what else there is to do.
+#ifndef WEFT_COMMUNICATOR_H
+#define WEFT_COMMUNICATOR_H
+
+#include <openssl/ssl.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <atomic>
+
+#include "detail/kernel_types.h"
+#include "list.h"
+
+class CommConnEntry;
+class CommMessageIn;
+class CommService;
+class CommSession;
+class CommTarget;
+class Communicator;
+struct job_site;
+struct mpoller;
+
+#define CS_STATE_SUCCESS 0
+#define CS_STATE_ERROR 1
+#define CS_STATE_STOPPED 2
+#define CS_STATE_TOREPLY 3
+
+#define SS_STATE_COMPLETE 0
+#define SS_STATE_ERROR 1
+#define SS_STATE_DISRUPTED 2
+
+// What a program hangs on a connection. Deleted, on some thread of the engine, when the connection has ended and the
+// last session that used it is gone.
+class CommConnection {
+public:
+    virtual ~CommConnection() {}
+};
+
+// One remote address with its connections. Must outlive its sessions; deinit() closes the parked connections.
+class CommTarget {
+public:
+    // Copies the address.
+    int init(const struct sockaddr *addr_in, socklen_t len, int connect_timeout_in, int response_timeout_in);
+    void deinit();
+
+    // Borrowed, valid as long as the target.
+    void get_addr(const struct sockaddr **addr_out, socklen_t *len_out) const {
+        *addr_out = this->addr;
+        *len_out = this->addrlen;
+    }
+
+    // Nonzero when a reusable connection is parked; on the peer of a server session: the connection still waits for
+    // the reply.
+    int has_idle_conn() const;
+
+protected:
+    void set_ssl(SSL_CTX *ssl_ctx_in, int ssl_connect_timeout_in) {
+        this->ssl_ctx = ssl_ctx_in;
+        this->ssl_connect_timeout = ssl_connect_timeout_in;
+    }
+    SSL_CTX *get_ssl_ctx() const { return this->ssl_ctx; }
+
+private:
+    // A stream socket for the address; made non-blocking by the kernel. Runs on the requesting thread.
+    virtual int create_connect_fd();
+    virtual CommConnection *new_connection(int connect_fd);
+    virtual int init_ssl(SSL *ssl) {
+        (void)ssl;
+        return 0;
+    }
+
+public:
+    // A request on this target has ended; called before the session's handle().
+    virtual void release() {}
+
+    CommTarget();
+    virtual ~CommTarget();
+
+private:
+    struct sockaddr *addr;
+    socklen_t addrlen;
+    int connect_timeout;
+    int response_timeout;
+    int ssl_connect_timeout;
+    SSL_CTX *ssl_ctx;
+    struct weft_lock lock;
+    CommConnEntry *idle;  // parked connections, latest first; under lock
+    CommConnEntry *owner; // on a server: the connection whose peer this is
+    struct job_site *site;
+    friend class CommConnEntry;
+    friend class CommPeer;
+    friend class CommClientMachine;
+    friend class CommServerMachine;
+    friend class Communicator;
+    friend class CommSession;
+};
+
+// Meaning to bytes.
+class CommMessageOut {
+private:
+    // Fills at most `max` (2048) vectors and returns their number; the bytes must stay valid until the session ends.
+    // -1 with errno fails the session.
+    virtual int encode(struct iovec vectors[], int max) = 0;
+
+public:
+    virtual ~CommMessageOut() {}
+    friend class CommClientMachine;
+    friend class CommServerMachine;
+    friend class Communicator;
+};
+
+// Bytes to meaning.
+class CommMessageIn {
+private:
+    // Takes received bytes; *size says how many there are, and on return how many were consumed. 1: the message is
+    // complete. 0: more is needed. -1 with errno: it can never be. Runs on a worker, one call at a time.
+    virtual int append(const void *buf, size_t *size) = 0;
+
+    // The peer has ended its sending in good order. 1: that completes the message. 0: it does not (ECONNRESET).
+    virtual int finish() { return 0; }
+
+    // The kernel is about to give this incomplete message of a server's peer up for `error` (ETIMEDOUT). A last answer
+    // may be sent by feedback().
+    virtual void abandon(int error) { (void)error; }
+
+protected:
+    // Sends a small piece at once, without waiting; legal inside append() and abandon(). Returns the bytes sent, or -1.
+    virtual int feedback(const void *buf, size_t size);
+
+    // Begins the receive timeouts anew: another package of the same session follows.
+    virtual void renew();
+
+    // The deepest wrapped message.
+    virtual CommMessageIn *inner() { return this; }
+
+    // A message with a head tells the kernel when its first byte came, and when the head is whole, so that a server's
+    // limits on slow peers hold: a time for the whole head, then a minimum rate for the rest.
+    void head_begins();
+    void head_complete();
+
+public:
+    CommMessageIn() : entry(NULL) {}
+    virtual ~CommMessageIn() {}
+
+private:
+    CommConnEntry *entry;
+    friend class CommConnEntry;
+    friend class CommClientMachine;
+    friend class CommServerMachine;
+    friend class Communicator;
+    friend class CommSession;
+};
+
+// One request and its response.
+class CommSession {
+private:
+    virtual CommMessageOut *message_out() = 0;
+    virtual CommMessageIn *message_in() = 0;
+    virtual int send_timeout() { return -1; }
+    virtual int receive_timeout() { return -1; }
+    // How long the connection may be kept afterwards; 0 closes it.
+    virtual int keep_alive_timeout() { return 0; }
+    // Of a client: limits the wait for the first byte of the answer, and lets the receive timeout begin there.
+    virtual int first_timeout() { return 0; }
+    // The end, or on a server first CS_STATE_TOREPLY. Exactly once each; the connection's state is final by then.
+    virtual void handle(int state, int error) = 0;
+
+protected:
+    CommTarget *get_target() const { return this->target; }
+    CommConnection *get_connection() const { return this->conn; }
+    CommMessageOut *get_message_out() const { return this->out; }
+    CommMessageIn *get_message_in() const { return this->in; }
+    // How many sessions were before on the connection.
+    long long get_seq() const { return this->seq; }
+
+public:
+    CommSession();
+    // An unanswered server session closes its connection.
+    virtual ~CommSession();
+
+private:
+    struct Job : weft_job {
+        CommSession *session;
+    };
+
+    CommTarget *target;
+    CommConnection *conn;
+    CommMessageOut *out;
+    CommMessageIn *in;
+    long long seq;
+    CommConnEntry *entry; // a counted reference
+    Job job;
+    int end_state;
+    int end_error;
+    bool passive; // made by a service
+    friend class CommMessageIn;
+    friend class CommConnEntry;
+    friend class CommClientMachine;
+    friend class CommServerMachine;
+    friend class Communicator;
+};
+
+// The limits of a service on its peers. Milliseconds, -1 none; bytes per second, 0 none.
+struct CommServiceLimits {
+    int first_byte_timeout; // from accept to the first byte of the first request
+    int head_timeout;       // for the head of a message, where the message knows one
+    int min_receive_rate;   // for the rest of such a message, after a grace of five seconds
+    size_t max_connections; // when reached, one that never sent a request makes room, else the longest idle
+};
+
+// Why a server closed or refused a connection.
+enum CommCloseReason {
+    CCR_PEER_CLOSED,        // the peer ended it
+    CCR_PEER_RESET,         // or broke it
+    CCR_FINISHED,           // after an answer that did not keep it alive
+    CCR_NOREPLY,            // the session was shut down or dropped unanswered
+    CCR_FIRST_BYTE_TIMEOUT, // no request came in time
+    CCR_IDLE_TIMEOUT,       // none came again
+    CCR_BLOCK_TIMEOUT,      // the peer stopped in the middle of a message
+    CCR_HEAD_TIMEOUT,       // the head took too long
+    CCR_MESSAGE_TIMEOUT,    // the message did
+    CCR_SLOW_RECEIVE,       // below the minimum rate
+    CCR_SEND_TIMEOUT,       // the peer did not take the answer
+    CCR_BAD_MESSAGE,        // append() failed
+    CCR_SEND_ERROR,         // encode() or the write failed
+    CCR_MADE_ROOM,          // for a newer connection
+    CCR_REFUSED_FULL,       // no room could be made
+    CCR_REFUSED_NO_FD,      // out of descriptors
+    CCR_DRAINED,            // by drain() or unbind()
+    CCR_ABORTED,            // the engine ends
+    CCR_COUNT
+};
+
+// One listening address with its live connections.
+class CommService {
+public:
+    int init(const struct sockaddr *addr_in, socklen_t len, int listen_timeout_in, int response_timeout_in);
+    void deinit();
+
+    // Closes up to `max` idle connections (-1: all) and returns how many.
+    int drain(int max);
+
+    void get_addr(const struct sockaddr **addr_out, socklen_t *len_out) const {
+        *addr_out = this->bind_addr;
+        *len_out = this->addrlen;
+    }
+
+    // Before bind.
+    void set_limits(const struct CommServiceLimits *limits_in) { this->limits = *limits_in; }
+    const struct CommServiceLimits *get_limits() const { return &this->limits; }
+    // How many connections ended for this reason so far.
+    uint64_t get_close_count(enum CommCloseReason reason) const;
+
+protected:
+    void set_ssl(SSL_CTX *ssl_ctx_in, int ssl_accept_timeout_in) {
+        this->ssl_ctx = ssl_ctx_in;
+        this->ssl_accept_timeout = ssl_accept_timeout_in;
+    }
+    SSL_CTX *get_ssl_ctx() const { return this->ssl_ctx; }
+
+private:
+    // The first byte of a request has come. On a worker.
+    virtual CommSession *new_session(long long seq, CommConnection *conn) = 0;
+    // Listening has ended.
+    virtual void handle_stop(int error) { (void)error; }
+    // Unbound, and the last connection and session are gone. The service may be freed in it.
+    virtual void handle_unbound() = 0;
+    virtual int create_listen_fd();
+    virtual CommConnection *new_connection(int accept_fd);
+    virtual int init_ssl(SSL *ssl) {
+        (void)ssl;
+        return 0;
+    }
+
+public:
+    CommService();
+    virtual ~CommService() {}
+
+private:
+    struct sockaddr *bind_addr;
+    socklen_t addrlen;
+    int listen_timeout;
+    int response_timeout;
+    int ssl_accept_timeout;
+    SSL_CTX *ssl_ctx;
+    struct CommServiceLimits limits;
+    struct job_site *site;
+    class CommListener *listener;
+    std::atomic<int> refs; // bound, and each connection
+    struct weft_lock lock; // guards the two lists
+    CommConnEntry *ages[2][2]; // [used][newest]: connections without a request so far; the others, by last found used
+    std::atomic<size_t> conn_count;
+    std::atomic<bool> draining; // unbound, or about to be: answers end their connection
+    void list_fresh(CommConnEntry *entry);
+    CommConnEntry *take_oldest(bool *fresh_one);
+    void put_back(CommConnEntry *entry, bool was_used);
+    void unlist(CommConnEntry *entry);
+    void link(CommConnEntry **ends, CommConnEntry *entry);
+    void unlink(CommConnEntry *entry);
+    uint64_t close_counts[CCR_COUNT];
+    friend class CommConnEntry;
+    friend class CommListener;
+    friend class CommServerMachine;
+    friend class Communicator;
+};
+
+// A wait for time.
+class SleepSession {
+private:
+    // How long, from now. tv_sec < 0: until canceled. tv_nsec outside [0, 1e9): EINVAL.
+    virtual int duration(struct timespec *value) = 0;
+    // On a worker, exactly once.
+    virtual void handle(int state, int error) = 0;
+
+public:
+    SleepSession() : poller(NULL), state(0) { this->timed.timer.prev = NULL; }
+    virtual ~SleepSession() {}
+
+private:
+    union {
+        struct weft_poll_timer timed;
+        struct weft_job job; // once out of the wheel
+    };
+    struct weft_poller *poller;
+    uint32_t state; // see sleep.cc
+    friend class CommSleep;
+    friend class Communicator;
+};
+
+// A program's own executor, in place of the engine's workers, for every handle().
+class CommEventHandler {
+private:
+    virtual void schedule(void (*routine)(void *), void *context) = 0;
+    virtual void wait() = 0;
+
+public:
+    virtual ~CommEventHandler() {}
+    friend class Communicator;
+};
+
+// How completions are run: on the thread that read the message, or through a queue; AUTO decides by measuring.
+enum CommHandlerMode { CHM_AUTO = 0, CHM_INLINE = 1, CHM_QUEUED = 2 };
+
+class Communicator {
+public:
+    int init(size_t poller_threads, size_t handler_threads);
+    // Ends everything: new work is refused, sessions and timers end as stopped, then the threads are joined. No service
+    // may be bound any more that its owner does not expect to be unbound here.
+    void deinit();
+
+    int request(CommSession *session, CommTarget *target);
+    int reply(CommSession *session);
+    int push(const void *buf, size_t size, CommSession *session);
+    int shutdown(CommSession *session);
+
+    int bind(CommService *service);
+    void unbind(CommService *service);
+
+    int sleep(SleepSession *session);
+    // Ends a timer early with ECANCELED. ENOENT: it has fired or was canceled before.
+    int unsleep(SleepSession *session);
+
+    int is_handler_thread() const;
+    int increase_handler_thread();
+    int decrease_handler_thread();
+    void customize_event_handler(CommEventHandler *handler);
+    // Before the first request or bind.
+    void set_handler_mode(enum CommHandlerMode mode);
+
+    // Runs a job on a worker, soon.
+    void defer(struct weft_job *job);
+    struct mpoller *get_pool() const { return this->pool; }
+
+    Communicator() : pool(NULL), event_handler(NULL), stopping(false) {}
+    virtual ~Communicator() {}
+
+private:
+    static void schedule(struct mpoller *pool, struct weft_job *job);
+    static void run_scheduled(void *job);
+
+    struct mpoller *pool;
+    CommEventHandler *event_handler;
+    std::atomic<bool> stopping;
+    friend class CommConnEntry;
+    friend class CommListener;
+    friend class CommClientMachine;
+    friend class CommServerMachine;
+    friend class CommSleep;
+    friend class CommService;
+};
+
+#endif

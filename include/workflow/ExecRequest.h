@@ -1,0 +1,37 @@
+// Weft public header, room: kernel - ExecRequest: a computation as a task
+// SPDX-License-Identifier: Apache-2.0
+#ifndef WEFT_EXECREQUEST_H
+#define WEFT_EXECREQUEST_H
+
+#include <errno.h>
+
+#include "Executor.h"
+#include "SubTask.h"
+
+class ExecRequest : public SubTask, public ExecSession {
+public:
+    ExecRequest(ExecQueue *queue_in, Executor *executor_in)
+        : state(-1), error(0), queue(queue_in), executor(executor_in) {}
+
+    ExecQueue *get_request_queue() const { return this->queue; }
+    void set_request_queue(ExecQueue *queue_in) { this->queue = queue_in; }
+
+    virtual void dispatch() {
+        if (this->executor->request(this, this->queue) < 0)
+            this->handle(ES_STATE_ERROR, errno);
+    }
+
+protected:
+    int state;
+    int error;
+    ExecQueue *queue;
+    Executor *executor;
+
+    virtual void handle(int state_in, int error_in) {
+        this->state = state_in;
+        this->error = error_in;
+        this->subtask_done();
+    }
+};
+
+#endif

@@ -1,0 +1,96 @@
+// Weft public header, room: kernel - Executor: threads that run sessions of named queues, fairly
+// SPDX-License-Identifier: Apache-2.0
+#ifndef WEFT_EXECUTOR_H
+#define WEFT_EXECUTOR_H
+
+#include <stddef.h>
+#include <condition_variable>
+#include <mutex>
+#include <vector>
+
+#define ES_STATE_FINISHED 0
+#define ES_STATE_ERROR 1
+#define ES_STATE_CANCELED 2
+
+class ExecSession;
+class Executor;
+
+// A queue of sessions, first in, first out; costs no thread. Must outlive its sessions.
+class ExecQueue {
+public:
+    int init();
+    void deinit();
+
+    ExecQueue() : first(NULL), last(NULL), next(NULL) {}
+    virtual ~ExecQueue() {}
+
+private:
+    ExecSession *first; // under the executor's lock, like the rest
+    ExecSession *last;
+    ExecQueue *next; // in the executor's round of queues that have work
+    friend class Executor;
+};
+
+// A piece of computation.
+class ExecSession {
+private:
+    // The work, on a thread of the executor.
+    virtual void execute() = 0;
+    // Follows on the same thread with ES_STATE_FINISHED, or comes with ES_STATE_CANCELED when it will not be executed.
+    virtual void handle(int state, int error) = 0;
+
+protected:
+    ExecQueue *get_queue() const { return this->queue; }
+
+public:
+    ExecSession() : queue(NULL), next(NULL) {}
+    virtual ~ExecSession() {}
+
+private:
+    ExecQueue *queue;
+    ExecSession *next;
+    friend class Executor;
+};
+
+// Threads that take turns over the queues that have work, one session at a time, so that busy queues share the threads
+// equally whatever their backlogs. Threads are made when first needed.
+class Executor {
+public:
+    int init(size_t nthreads);
+    // Running sessions finish, those not begun get ES_STATE_CANCELED; then the threads are joined.
+    void deinit();
+
+    int request(ExecSession *session, ExecQueue *queue);
+
+    int increase_thread();
+    int decrease_thread();
+
+    // Brackets a wait on one of this process's executor threads, so that the executor can grow meanwhile. Answers 1 on
+    // such a thread, else 0.
+    static int wait_begin();
+    static void wait_end(int cookie);
+
+    Executor() : round_first(NULL), round_last(NULL), limit(0), waiting(0), threads(0), idle(0), stopping(false) {}
+    virtual ~Executor() {}
+
+private:
+    static void *run_thread(void *executor);
+    void work();
+    ExecSession *take(std::unique_lock<std::mutex> *lock);
+    void append_queue(ExecQueue *queue);
+    bool start_thread();
+    void cancel_all(std::unique_lock<std::mutex> *lock);
+
+    std::mutex mutex;
+    std::condition_variable work_cond;
+    std::condition_variable end_cond;
+    ExecQueue *round_first;
+    ExecQueue *round_last;
+    size_t limit;
+    size_t waiting; // threads in known waits
+    size_t threads;
+    size_t idle;
+    bool stopping;
+};
+
+#endif

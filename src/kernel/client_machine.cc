@@ -1,0 +1,449 @@
+// Weft - the client machine: one connection to a target, from connect to close
+// SPDX-License-Identifier: Apache-2.0
+//
+// | state      | what is true                                                | deadline                            |
+// |------------|-------------------------------------------------------------|-------------------------------------|
+// | CONNECTING | has a session, which has no messages yet                    | connect                             |
+// | SENDING    | the request is not all sent and no answer has come          | send, and response per block        |
+// | RECEIVING  | all is sent, or the answer began, or sending failed         | first byte, then receive; per block |
+// | PARKED     | no session; stands in the target's idle list                | keep-alive                          |
+// | CLOSING    | no session; the poller closes the descriptor                | -                                   |
+//
+// A session is detached from the entry, and its result fixed, before its `handle` is called, so a connection that is
+// parked can serve the request that the callback makes.
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <new>
+
+#include "kernel/entry.h"
+
+namespace {
+
+constexpr int MAX_READS = 16;     // in one go, so that one connection cannot keep a worker
+constexpr int IDLE_SCAN = 8;      // parked connections looked at for one of the own poller
+
+uint64_t ms_after(int ms) { return entry_after(sys_now(), ms); }
+
+} // namespace
+
+const struct pollable_ops CommClientMachine::ops = {on_event, on_release, CommConnEntry::on_abort};
+
+void CommClientMachine::on_event(struct pollable *node, uint32_t events) {
+    CommConnEntry *entry = static_cast<CommConnEntry *>(node);
+    entry->set_lock();
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        entry->readable = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        entry->hangup = true;
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        entry->writable = true;
+    run(entry);
+}
+
+void CommClientMachine::on_release(struct pollable *node) {
+    delete static_cast<CommClientEntry *>(node);
+}
+
+void CommClientMachine::run(CommConnEntry *entry) {
+    CommOutcome out;
+    while (!entry->busy && !out.session && step(entry, &out)) {
+    }
+    if (out.session && entry->readable && entry->state != CommConnEntry::CLOSING)
+        entry->want_job();
+    entry->unlock();
+    if (out.session)
+        entry->deliver(out, false);
+}
+
+// One move. False when there is nothing to do until the next event.
+bool CommClientMachine::step(CommConnEntry *entry, CommOutcome *out) {
+    if (entry->state == CommConnEntry::CLOSING)
+        return false;
+    if (entry->aborted) {
+        int error = entry->send_error;
+        fail(entry, error ? CS_STATE_ERROR : CS_STATE_STOPPED, error, out);
+        return false;
+    }
+    if (entry->timed_out) {
+        entry->timed_out = false;
+        fail(entry, CS_STATE_ERROR, ETIMEDOUT, out);
+        return false;
+    }
+    switch (entry->state) {
+    case CommConnEntry::CONNECTING:
+        return (entry->writable || entry->hangup) && connected(entry, out);
+    case CommConnEntry::SENDING:
+        if (entry->writable && entry->output) {
+            sent(entry, entry->flush());
+            return true;
+        }
+        return entry->readable && read_answer(entry, out);
+    case CommConnEntry::RECEIVING:
+        if (entry->writable && entry->output && !entry->send_error) {
+            sent(entry, entry->flush());
+            return true;
+        }
+        return (entry->readable || entry->input) && read_answer(entry, out);
+    default: { // PARKED: whatever comes, the peer has nothing to say now
+        char byte;
+        size_t one = sizeof byte;
+        if (!entry->readable || entry->receive(&byte, &one) == IoResult::BLOCKED)
+            return false;
+        fail(entry, CS_STATE_ERROR, ECONNRESET, out);
+        return false;
+    }
+    }
+}
+
+CommConnEntry *CommClientMachine::take_idle(CommTarget *target) {
+    struct worker *self = sys_self();
+    sys_lock(&target->lock);
+    CommConnEntry *entry = target->idle;
+    if (entry && self && self->poller) {
+        CommConnEntry *e = entry;
+        for (int i = 0; e && i < IDLE_SCAN && e->poller != self->poller; i++)
+            e = e->next;
+        if (e && e->poller == self->poller)
+            entry = e;
+    }
+    if (entry) {
+        (entry->prev ? entry->prev->next : target->idle) = entry->next;
+        if (entry->next)
+            entry->next->prev = entry->prev;
+        entry->listed = false;
+    }
+    sys_unlock(&target->lock);
+    return entry;
+}
+
+// Takes a parked connection out of the list, if nobody has done so. Needs the entry's lock, so the target is alive.
+void CommClientMachine::leave_idle(CommConnEntry *entry) {
+    CommTarget *target = entry->target;
+    bool was_listed = false;
+    sys_lock(&target->lock);
+    if (entry->listed) {
+        (entry->prev ? entry->prev->next : target->idle) = entry->next;
+        if (entry->next)
+            entry->next->prev = entry->prev;
+        entry->listed = false;
+        was_listed = true;
+    }
+    sys_unlock(&target->lock);
+    if (was_listed)
+        entry->unref(); // never the last: whoever moves the machine holds one
+}
+
+void CommClientMachine::close_idle(CommTarget *target) {
+    CommConnEntry *entry;
+    while ((entry = take_idle(target)) != nullptr) {
+        entry->set_lock();
+        if (entry->state == CommConnEntry::PARKED)
+            entry->begin_close(CommConnEntry::CLOSING);
+        entry->unlock();
+        entry->unref();
+    }
+}
+
+CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target) {
+    int fd = target->create_connect_fd();
+    if (fd < 0)
+        return nullptr;
+    CommConnection *conn = nullptr;
+    int ret = sys_set_nonblock(fd);
+    if (ret == 0) {
+        if (target->addr->sa_family != AF_UNIX)
+            sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        ret = sys_connect(fd, target->addr, target->addrlen);
+        if (ret < 0 && errno == EINPROGRESS)
+            ret = 0;
+    }
+    if (ret == 0 && (conn = target->new_connection(fd)) != nullptr) {
+        struct weft_poller *home = mpoller_pick(comm->pool);
+        CommConnEntry *entry = new (std::nothrow) CommClientEntry(comm, home, fd, &ops, CommConnEntry::CONNECTING);
+        if (entry) {
+            a32_add(&home->load, 1);
+            entry->conn = conn;
+            entry->target = target;
+            if (target->site) {
+                a32_add(&target->site->refs, 1);
+                entry->site = target->site;
+            }
+            return entry;
+        }
+        delete conn;
+        errno = ENOMEM;
+    }
+    int error = errno;
+    sys_close(fd);
+    errno = error;
+    return nullptr;
+}
+
+// Tries to begin a request on a connection that was taken from the idle list.
+bool CommClientMachine::reuse(CommConnEntry *entry, CommSession *session) {
+    CommOutcome out;
+    entry->set_lock();
+    if (entry->state != CommConnEntry::PARKED || entry->eof || entry->readable || entry->aborted) {
+        entry->unlock();
+        return false;
+    }
+    entry->session = session;
+    entry->attach(session);
+    entry->timed_out = false; // that was the keep-alive time
+    begin_send(entry, &out);
+    if (entry->readable || entry->timed_out || entry->aborted)
+        entry->want_job();
+    entry->unlock();
+    if (out.session)
+        entry->deliver(out, true);
+    return true;
+}
+
+int CommClientMachine::request(Communicator *comm, CommSession *session, CommTarget *target) {
+    session->target = target;
+    session->out = nullptr;
+    session->in = nullptr;
+    CommConnEntry *entry;
+    while ((entry = take_idle(target)) != nullptr) {
+        bool ok = reuse(entry, session);
+        entry->unref();
+        if (ok)
+            return 0;
+    }
+    entry = connect(comm, target);
+    if (!entry) {
+        session->conn = nullptr;
+        session->seq = 0;
+        return -1;
+    }
+    entry->set_lock();
+    entry->session = session;
+    entry->attach(session);
+    entry->want_write = true; // writability tells that it is connected
+    entry->order_wanted = true;
+    entry->set_deadline(ms_after(target->connect_timeout));
+    entry->unlock();
+    return 0;
+}
+
+bool CommClientMachine::connected(CommConnEntry *entry, CommOutcome *out) {
+    int error = sys_socket_error(entry->fd);
+    entry->writable = false;
+    if (error) {
+        fail(entry, CS_STATE_ERROR, error, out);
+        return false;
+    }
+    begin_send(entry, out);
+    return !out->session;
+}
+
+// Asks the session for its request and sends what the socket takes.
+void CommClientMachine::begin_send(CommConnEntry *entry, CommOutcome *out) {
+    CommSession *session = entry->session;
+    struct iovec vectors[ENTRY_MAX_VECTORS];
+    int count = -1, send_timeout = -1;
+
+    entry->set_state(CommConnEntry::SENDING);
+    entry->busy = true;
+    entry->request_sent = false;
+    entry->send_error = 0;
+    entry->deadline = ENTRY_NEVER;
+    entry->unlock();
+    sys_point(SYS_POINT_USER_CODE);
+    session->out = session->message_out();
+    if (session->out) {
+        count = session->out->encode(vectors, ENTRY_MAX_VECTORS);
+        send_timeout = session->send_timeout();
+        entry->first_ms = session->first_timeout();
+        entry->receive_ms = session->receive_timeout();
+    }
+    int error = count > ENTRY_MAX_VECTORS ? EOVERFLOW : errno;
+    entry->set_lock();
+    entry->busy = false;
+    if (entry->aborted)
+        return;
+    if (count < 0 || count > ENTRY_MAX_VECTORS) {
+        fail(entry, CS_STATE_ERROR, error, out);
+        return;
+    }
+    IoResult result = entry->send(vectors, count);
+    if (result == IoResult::BLOCKED) {
+        uint64_t now = sys_now();
+        entry->began = entry_after(now, send_timeout); // while sending: when the whole request must be out
+        entry->set_deadline(entry_min(entry->began, entry_after(now, entry->target->response_timeout)));
+        return;
+    }
+    sent(entry, result);
+}
+
+// The result of a write: all, some, or the end of writing.
+void CommClientMachine::sent(CommConnEntry *entry, IoResult result) {
+    bool sending = entry->state == CommConnEntry::SENDING;
+    uint64_t now = sys_now();
+    if (result == IoResult::BLOCKED) {
+        uint64_t block = entry_after(now, entry->target->response_timeout);
+        if (sending)
+            entry->set_deadline(entry_min(entry->began, block));
+        return;
+    }
+    if (result == IoResult::FAILED) {
+        // What the peer has answered before it hung up is worth more than the error.
+        entry->send_error = errno;
+        entry->readable = true;
+    } else {
+        entry->request_sent = true;
+    }
+    if (!sending)
+        return;
+    entry->set_state(CommConnEntry::RECEIVING);
+    entry->received = 0;
+    entry->began = 0;
+    entry->set_deadline(ENTRY_NEVER);
+    set_receive_deadline(entry, now);
+}
+
+// A first timeout other than 0 replaces the limit of the first block; the whole answer's time begins with it.
+void CommClientMachine::set_receive_deadline(CommConnEntry *entry, uint64_t now) {
+    uint64_t block = entry_after(now, entry->target->response_timeout);
+    if (entry->received == 0 && entry->first_ms != 0) {
+        entry->set_deadline(entry_after(now, entry->first_ms));
+        return;
+    }
+    if (entry->began == 0)
+        entry->began = entry_after(now, entry->receive_ms); // when the whole answer must be in
+    entry->set_deadline(entry_min(block, entry->began));
+}
+
+bool CommClientMachine::read_answer(CommConnEntry *entry, CommOutcome *out) {
+    char *buf = worker_buffer();
+    if (!buf) { // only workers have a buffer, so a caller's thread leaves reading to the poller
+        entry->want_job();
+        return false;
+    }
+    for (int i = 0; i < MAX_READS; i++) {
+        size_t size = WORKER_BUFFER;
+        switch (entry->receive(buf, &size)) {
+        case IoResult::BLOCKED:
+            if (entry->send_error)
+                fail(entry, CS_STATE_ERROR, entry->send_error, out);
+            return false;
+        case IoResult::FAILED:
+            fail(entry, CS_STATE_ERROR, errno, out);
+            return false;
+        case IoResult::ENDED:
+            peer_ended(entry, out);
+            return false;
+        case IoResult::DONE:
+            break;
+        }
+        if (entry->state == CommConnEntry::SENDING) { // an early answer
+            entry->set_state(CommConnEntry::RECEIVING);
+            entry->received = 0;
+            entry->began = 0;
+        }
+        feed(entry, buf, size, out);
+        if (out->session || entry->state != CommConnEntry::RECEIVING)
+            return false;
+        if (!entry->readable || entry->timed_out || entry->aborted)
+            return true;
+    }
+    entry->want_job();
+    return false;
+}
+
+void CommClientMachine::feed(CommConnEntry *entry, const char *buf, size_t size, CommOutcome *out) {
+    CommSession *session = entry->session;
+    int result = 0, keep_alive = 0;
+    size_t taken = 0;
+
+    entry->busy = true;
+    entry->renewed = false;
+    entry->unlock();
+    sys_point(SYS_POINT_USER_CODE);
+    if (!session->in) {
+        session->in = session->message_in();
+        if (session->in)
+            session->in->entry = entry;
+    }
+    errno = EBADMSG;
+    if (!session->in)
+        result = -1;
+    while (result == 0 && taken < size) {
+        size_t n = size - taken;
+        result = session->in->append(buf + taken, &n);
+        taken += n;
+        if (n == 0 && result == 0) // takes nothing, wants more: it would never end
+            result = -1;
+    }
+    int error = errno;
+    if (result > 0)
+        keep_alive = session->keep_alive_timeout();
+    entry->set_lock();
+    entry->busy = false;
+    entry->received += size;
+    if (result < 0) {
+        fail(entry, CS_STATE_ERROR, error, out);
+    } else if (result > 0) {
+        complete(entry, taken < size ? 0 : keep_alive, out);
+    } else {
+        if (entry->renewed)
+            entry->began = 0;
+        set_receive_deadline(entry, sys_now());
+    }
+}
+
+void CommClientMachine::complete(CommConnEntry *entry, int keep_alive, CommOutcome *out) {
+    CommSession *session = entry->session;
+    entry->session = nullptr;
+    entry->seq++;
+    out->session = session;
+    out->state = CS_STATE_SUCCESS;
+    out->error = 0;
+    if (keep_alive == 0 || !entry->request_sent || entry->eof || entry->hangup || entry->aborted) {
+        entry->begin_close(CommConnEntry::CLOSING);
+        return;
+    }
+    entry->set_state(CommConnEntry::PARKED);
+    entry->set_deadline(ms_after(keep_alive));
+    CommTarget *target = entry->target;
+    entry->ref();
+    sys_lock(&target->lock);
+    entry->prev = nullptr;
+    entry->next = target->idle;
+    if (target->idle)
+        target->idle->prev = entry;
+    target->idle = entry;
+    entry->listed = true;
+    sys_unlock(&target->lock);
+}
+
+// FIN in good order: the message may be one that ends so.
+void CommClientMachine::peer_ended(CommConnEntry *entry, CommOutcome *out) {
+    CommSession *session = entry->session;
+    int result = 0;
+    if (session->in) {
+        entry->busy = true;
+        entry->unlock();
+        result = session->in->finish();
+        entry->set_lock();
+        entry->busy = false;
+    }
+    if (result > 0)
+        complete(entry, 0, out);
+    else
+        fail(entry, CS_STATE_ERROR, entry->send_error ? entry->send_error : ECONNRESET, out);
+}
+
+void CommClientMachine::fail(CommConnEntry *entry, int state, int error, CommOutcome *out) {
+    CommSession *session = entry->session;
+    if (session) {
+        entry->session = nullptr;
+        out->session = session;
+        out->state = state;
+        out->error = error;
+    } else {
+        leave_idle(entry);
+    }
+    entry->begin_close(CommConnEntry::CLOSING);
+}

@@ -1,0 +1,315 @@
+// Weft - targets with a limit on their connections, groups of them, and the scheduler
+// SPDX-License-Identifier: Apache-2.0
+//
+// A target's load is counted under its own lock, or, while it is a member of a group, under the group's, so that the
+// group can compare its members. A released slot goes to the first waiter of the target, then of the group; threads that
+// block are woken and look for themselves.
+#include "workflow/CommScheduler.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <new>
+
+#include "kernel/comm_waiter.h"
+#include "kernel/sys.h"
+#include "kernel/worker.h"
+
+namespace {
+
+// Blocks the calling thread until *word differs from `seen`, at most until `until` (ns). False when time is up.
+bool wait_word(uint32_t *word, uint32_t seen, uint64_t until) {
+    uint64_t now = sys_now();
+    if (until != SYS_FOREVER && now >= until)
+        return false;
+    int cookie = worker_wait_begin();
+    sys_futex_wait(word, seen, until == SYS_FOREVER ? SYS_FOREVER : until - now);
+    worker_wait_end(cookie);
+    return true;
+}
+
+uint64_t wait_until(int timeout) {
+    return timeout < 0 ? SYS_FOREVER : sys_now() + static_cast<uint64_t>(timeout) * 1000000u;
+}
+
+} // namespace
+
+CommTarget *CommSchedObject::acquire_or_park(CommWaiter *, bool *parked) {
+    *parked = false;
+    return this->acquire(0);
+}
+
+bool CommSchedObject::unpark(CommWaiter *) { return false; }
+
+CommSchedTarget::CommSchedTarget()
+    : group(nullptr), connect_ms(-1), own_lock{0}, load_lock(&own_lock), waiters{nullptr, nullptr, 0}, freed(0),
+      just_freed(false) {}
+
+CommSchedTarget::~CommSchedTarget() {}
+
+int CommSchedTarget::init(const struct sockaddr *addr_in, socklen_t len, int connect_timeout_in,
+                          int response_timeout_in, size_t max_connections) {
+    if (max_connections == 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (this->CommTarget::init(addr_in, len, connect_timeout_in, response_timeout_in) < 0)
+        return -1;
+    this->connect_ms = connect_timeout_in;
+    this->max_load = max_connections;
+    this->cur_load = 0;
+    this->group = nullptr;
+    this->load_lock = &this->own_lock;
+    return 0;
+}
+
+int CommSchedTarget::init(const struct sockaddr *addr_in, socklen_t len, SSL_CTX *ssl_ctx_in, int connect_timeout_in,
+                          int ssl_connect_timeout_in, int response_timeout_in, size_t max_connections) {
+    int ret = this->init(addr_in, len, connect_timeout_in, response_timeout_in, max_connections);
+    if (ret >= 0)
+        this->set_ssl(ssl_ctx_in, ssl_connect_timeout_in);
+    return ret;
+}
+
+void CommSchedTarget::deinit() { this->CommTarget::deinit(); }
+
+int CommSchedTarget::waiter_timeout() const { return this->connect_ms; }
+
+// Needs load_lock.
+bool CommSchedTarget::take_slot() {
+    if (this->cur_load >= this->max_load)
+        return false;
+    this->cur_load++;
+    if (this->group)
+        this->group->cur_load++;
+    return true;
+}
+
+CommTarget *CommSchedTarget::acquire(int wait_timeout) {
+    uint64_t until = wait_until(wait_timeout);
+    for (;;) {
+        sys_lock(this->load_lock);
+        bool taken = this->take_slot();
+        uint32_t seen = __atomic_load_n(&this->freed, __ATOMIC_RELAXED);
+        sys_unlock(this->load_lock);
+        if (taken)
+            return this;
+        if (wait_timeout == 0) {
+            errno = EAGAIN;
+            return nullptr;
+        }
+        if (!wait_word(&this->freed, seen, until)) {
+            errno = ETIMEDOUT;
+            return nullptr;
+        }
+    }
+}
+
+CommTarget *CommSchedTarget::acquire_or_park(CommWaiter *waiter, bool *parked) {
+    sys_lock(this->load_lock);
+    bool taken = !this->waiters.first && this->take_slot();
+    *parked = !taken && waiter && waiter->enter(&this->waiters);
+    sys_unlock(this->load_lock);
+    if (!taken)
+        errno = EAGAIN;
+    return taken ? this : nullptr;
+}
+
+bool CommSchedTarget::unpark(CommWaiter *waiter) {
+    sys_lock(this->load_lock);
+    bool was_in = waiter->is_in_line();
+    if (was_in)
+        waiter->leave();
+    sys_unlock(this->load_lock);
+    return was_in;
+}
+
+void CommSchedTarget::release() {
+    CommWaiter *waiter = nullptr;
+    uint32_t *words[2] = {&this->freed, nullptr};
+    sys_lock(this->load_lock);
+    this->cur_load--;
+    this->just_freed = true;
+    if (this->group) {
+        this->group->cur_load--;
+        words[1] = &this->group->freed;
+    }
+    if (this->waiters.first)
+        waiter = this->waiters.first;
+    else if (this->group)
+        waiter = this->group->waiters.first;
+    bool was_full = this->cur_load + 1 == this->max_load; // else nobody can be blocked
+    if (waiter && this->take_slot())
+        waiter->grant(this);
+    for (uint32_t *word : words) {
+        if (word && !waiter) {
+            a32_add(word, 1);
+            if (was_full)
+                sys_futex_wake(word, 1);
+        }
+    }
+    sys_unlock(this->load_lock);
+}
+
+CommSchedGroup::CommSchedGroup()
+    : lock{0}, members(nullptr), member_count(0), member_room(0), waiters{nullptr, nullptr, 0}, freed(0) {}
+
+CommSchedGroup::~CommSchedGroup() {}
+
+int CommSchedGroup::init() {
+    this->member_count = this->member_room = 0;
+    this->members = nullptr;
+    this->max_load = this->cur_load = 0;
+    return 0;
+}
+
+void CommSchedGroup::deinit() {
+    free(this->members);
+    this->members = nullptr;
+    this->member_count = this->member_room = 0;
+}
+
+int CommSchedGroup::add(CommSchedTarget *target) {
+    int error = 0;
+    sys_lock(&this->lock);
+    if (target->group == this)
+        error = EEXIST;
+    else if (target->group)
+        error = EINVAL;
+    else if (target->cur_load > 0 || target->waiters.first)
+        error = EBUSY;
+    if (!error && this->member_count == this->member_room) {
+        size_t room = this->member_room ? 2 * this->member_room : 8;
+        void *grown = realloc(this->members, room * sizeof *this->members);
+        if (grown) {
+            this->members = static_cast<CommSchedTarget **>(grown);
+            this->member_room = room;
+        } else {
+            error = ENOMEM;
+        }
+    }
+    if (!error) {
+        this->members[this->member_count++] = target;
+        this->max_load += target->max_load;
+        target->group = this;
+        target->load_lock = &this->lock;
+    }
+    sys_unlock(&this->lock);
+    if (error)
+        errno = error;
+    return error ? -1 : 0;
+}
+
+int CommSchedGroup::remove(CommSchedTarget *target) {
+    int error = ENOENT;
+    sys_lock(&this->lock);
+    if (target->group == this)
+        error = target->cur_load > 0 || target->waiters.first ? EBUSY : 0;
+    for (size_t i = 0; !error && i < this->member_count; i++) {
+        if (this->members[i] != target)
+            continue;
+        this->members[i] = this->members[--this->member_count];
+        this->max_load -= target->max_load;
+        target->group = nullptr;
+        target->load_lock = &target->own_lock;
+        break;
+    }
+    sys_unlock(&this->lock);
+    if (error)
+        errno = error;
+    return error ? -1 : 0;
+}
+
+// The member with the smallest ratio of load to limit; on ties one that was just released. Needs the lock.
+CommSchedTarget *CommSchedGroup::pick() {
+    CommSchedTarget *best = nullptr;
+    for (size_t i = 0; i < this->member_count; i++) {
+        CommSchedTarget *t = this->members[i];
+        if (t->cur_load >= t->max_load)
+            continue;
+        size_t mine = best ? t->cur_load * best->max_load : 0;
+        size_t others = best ? best->cur_load * t->max_load : 1;
+        if (mine < others || (mine == others && t->just_freed && !best->just_freed))
+            best = t;
+    }
+    if (best) {
+        best->take_slot();
+        best->just_freed = false;
+    }
+    return best;
+}
+
+CommTarget *CommSchedGroup::acquire(int wait_timeout) {
+    uint64_t until = wait_until(wait_timeout);
+    for (;;) {
+        sys_lock(&this->lock);
+        CommSchedTarget *target = this->pick();
+        uint32_t seen = __atomic_load_n(&this->freed, __ATOMIC_RELAXED);
+        sys_unlock(&this->lock);
+        if (target)
+            return target;
+        if (wait_timeout == 0) {
+            errno = EAGAIN;
+            return nullptr;
+        }
+        if (!wait_word(&this->freed, seen, until)) {
+            errno = ETIMEDOUT;
+            return nullptr;
+        }
+    }
+}
+
+CommTarget *CommSchedGroup::acquire_or_park(CommWaiter *waiter, bool *parked) {
+    sys_lock(&this->lock);
+    CommSchedTarget *target = this->waiters.first ? nullptr : this->pick();
+    *parked = !target && waiter && waiter->enter(&this->waiters);
+    sys_unlock(&this->lock);
+    if (!target)
+        errno = EAGAIN;
+    return target;
+}
+
+bool CommSchedGroup::unpark(CommWaiter *waiter) {
+    sys_lock(&this->lock);
+    bool was_in = waiter->is_in_line();
+    if (was_in)
+        waiter->leave();
+    sys_unlock(&this->lock);
+    return was_in;
+}
+
+int CommSchedGroup::waiter_timeout() const { return this->member_count ? this->members[0]->connect_ms : -1; }
+
+int CommScheduler::request(CommSession *session, CommSchedObject *object, int wait_timeout, CommTarget **target) {
+    *target = object->acquire(wait_timeout);
+    if (!*target)
+        return -1;
+    if (this->comm.request(session, *target) == 0)
+        return 0;
+    int error = errno;
+    (*target)->release();
+    errno = error;
+    return -1;
+}
+
+int CommScheduler::request_or_park(CommSession *session, CommSchedObject *object, CommTarget **target,
+                                   void (*resume)(CommSession *, CommTarget *, int, int)) {
+    bool parked = false;
+    *target = object->acquire_or_park(nullptr, &parked);
+    if (!*target) { // full: only now is a waiter worth making
+        CommWaiter *waiter = new (std::nothrow) CommWaiter(&this->comm, session, object, resume);
+        if (!waiter) {
+            errno = ENOMEM;
+            return -1;
+        }
+        int ret = waiter->park(target);
+        if (ret != 0)
+            return ret;
+    }
+    if (this->comm.request(session, *target) == 0)
+        return 0;
+    int error = errno;
+    (*target)->release();
+    errno = error;
+    return -1;
+}

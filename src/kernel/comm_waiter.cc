@@ -1,0 +1,97 @@
+// Weft - CommWaiter: a session parked at a full target
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/comm_waiter.h"
+
+#include <errno.h>
+
+#include "kernel/atomics.h"
+
+namespace {
+
+constexpr size_t MAX_WAITERS = 10000;
+
+} // namespace
+
+CommWaiter::CommWaiter(Communicator *comm, CommSession *session, CommSchedObject *object, Resume resume)
+    : list_(nullptr), prev_(nullptr), next_(nullptr), comm_(comm), session_(session), object_(object), resume_(resume),
+      target_(nullptr), granted_(0), refs_(2) {}
+
+void CommWaiter::unref() {
+    if (a32_sub(&refs_, 1) == 1)
+        delete this;
+}
+
+bool CommWaiter::enter(CommWaiterList *list) {
+    if (list->count >= MAX_WAITERS)
+        return false;
+    prev_ = list->last;
+    next_ = nullptr;
+    (list->last ? list->last->next_ : list->first) = this;
+    list->last = this;
+    list->count++;
+    list_ = list;
+    return true;
+}
+
+void CommWaiter::leave() {
+    (prev_ ? prev_->next_ : list_->first) = next_;
+    (next_ ? next_->prev_ : list_->last) = prev_;
+    list_->count--;
+    list_ = nullptr;
+}
+
+// Under the load lock, which handle() takes before it goes on: so the waiter is still there for unsleep().
+void CommWaiter::grant(CommTarget *target) {
+    leave();
+    target_ = target;
+    a32_store(&granted_, 1);
+    comm_->unsleep(this);
+}
+
+int CommWaiter::park(CommTarget **target) {
+    bool parked = false;
+    CommTarget *got = object_->acquire_or_park(this, &parked);
+    if (!parked) {
+        int error = errno;
+        *target = got;
+        delete this;
+        errno = error;
+        return got ? 0 : -1;
+    }
+    // From here on the session may go on, and end, on another thread: *target belongs to it.
+    comm_->sleep(this);
+    // A grant between standing in line and the start of the timer found no timer to cancel.
+    if (a32_load(&granted_))
+        comm_->unsleep(this);
+    unref();
+    return 1;
+}
+
+int CommWaiter::duration(struct timespec *value) {
+    int ms = object_->waiter_timeout();
+    value->tv_sec = ms < 0 ? -1 : ms / 1000;
+    value->tv_nsec = ms < 0 ? 0 : ms % 1000 * 1000000L;
+    return 0;
+}
+
+void CommWaiter::handle(int result, int) {
+    bool decided_here = object_->unpark(this);
+    CommSession *session = session_;
+    CommTarget *target = target_;
+    Communicator *comm = comm_;
+    Resume resume = resume_;
+    unref();
+    if (decided_here) {
+        if (result == SS_STATE_DISRUPTED)
+            resume(session, nullptr, CS_STATE_STOPPED, 0);
+        else
+            resume(session, nullptr, CS_STATE_ERROR, ETIMEDOUT);
+        return;
+    }
+    resume(session, target, CS_STATE_SUCCESS, 0);
+    if (comm->request(session, target) == 0)
+        return;
+    int error = errno;
+    target->release();
+    resume(session, target, CS_STATE_ERROR, error);
+}

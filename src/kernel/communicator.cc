@@ -1,0 +1,180 @@
+// Weft - Communicator: the front of the kernel
+// SPDX-License-Identifier: Apache-2.0
+#include "workflow/Communicator.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <new>
+
+#include "kernel/entry.h"
+#include "kernel/listener.h"
+#include "kernel/sleep.h"
+
+int Communicator::init(size_t poller_threads, size_t handler_threads) {
+    struct mpoller *made = static_cast<struct mpoller *>(malloc(sizeof *made));
+    if (!made)
+        return -1;
+    if (mpoller_init(made, static_cast<unsigned>(poller_threads), static_cast<unsigned>(handler_threads)) < 0) {
+        free(made);
+        return -1;
+    }
+    this->pool = made;
+    this->stopping = false;
+    this->event_handler = nullptr;
+    return 0;
+}
+
+namespace {
+
+// The end, for one poller: its descriptors and timers are told, and what comes later finds it closing.
+struct CloseOrder : weft_msg {
+    bool given;
+};
+
+void close_poller(struct weft_msg *, struct weft_poller *poller) {
+    poller->closing = true;
+    for (int32_t i = 0; i < poller->slot_count; i++) {
+        struct pollable *node = poller->slots[i].node;
+        if (node)
+            node->ops->abort(node);
+    }
+}
+
+} // namespace
+
+void Communicator::deinit() {
+    int cookie = worker_wait_begin();
+    this->stopping = true;
+    CloseOrder *orders = new (std::nothrow) CloseOrder[this->pool->count];
+    for (unsigned i = 0; orders && i < this->pool->count; i++) {
+        if (!a32_load(&this->pool->pollers[i].born))
+            continue;
+        orders[i].run = close_poller;
+        poller_do(&this->pool->pollers[i], &orders[i], 0);
+    }
+    mpoller_wait_empty(this->pool);
+    if (this->event_handler)
+        this->event_handler->wait();
+    mpoller_stop(this->pool);
+    worker_wait_end(cookie);
+    delete[] orders;
+    free(this->pool);
+    this->pool = nullptr;
+}
+
+int Communicator::request(CommSession *session, CommTarget *target) {
+    if (session->passive) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (this->stopping) {
+        errno = ECANCELED;
+        return -1;
+    }
+    return CommClientMachine::request(this, session, target);
+}
+
+int Communicator::reply(CommSession *session) {
+    if (!session->passive) {
+        errno = session->entry ? EINVAL : ENOENT;
+        return -1;
+    }
+    return CommServerMachine::reply(session);
+}
+
+int Communicator::push(const void *buf, size_t size, CommSession *session) {
+    if (!session->entry) {
+        errno = ENOENT;
+        return -1;
+    }
+    return CommServerMachine::push(session, buf, size);
+}
+
+int Communicator::shutdown(CommSession *session) {
+    if (!session->passive) {
+        errno = EINVAL;
+        return -1;
+    }
+    return CommServerMachine::shutdown(session);
+}
+
+int Communicator::bind(CommService *service) {
+    if (this->stopping) {
+        errno = ECANCELED;
+        return -1;
+    }
+    int fd = CommListener::open(service);
+    if (fd < 0)
+        return -1;
+    CommListener *listener = new (std::nothrow) CommListener(this, service, fd);
+    if (!listener) {
+        sys_close(fd);
+        errno = ENOMEM;
+        return -1;
+    }
+    service->listener = listener;
+    service->draining = false;
+    service->refs = 2; // the listener's, and ours until unbind
+    a32_add(&this->pool->live, 1);
+    listener->start();
+    return 0;
+}
+
+void Communicator::unbind(CommService *service) {
+    CommListener *listener = service->listener;
+    if (!listener)
+        return;
+    service->listener = nullptr;
+    service->draining = true;
+    listener->stop(0);
+    listener->unref();
+    CommServerMachine::drain(service, SIZE_MAX, CCR_DRAINED);
+    if (--service->refs == 0)
+        service->handle_unbound();
+}
+
+int Communicator::sleep(SleepSession *session) {
+    if (this->stopping) {
+        CommSleep::refuse(session);
+        return 0;
+    }
+    return CommSleep::start(this->pool, session);
+}
+
+int Communicator::unsleep(SleepSession *session) { return CommSleep::cancel(session); }
+
+int Communicator::is_handler_thread() const { return mpoller_is_worker(this->pool) ? 1 : 0; }
+
+int Communicator::increase_handler_thread() {
+    mpoller_add_permits(this->pool, 1);
+    return 0;
+}
+
+int Communicator::decrease_handler_thread() {
+    mpoller_add_permits(this->pool, -1);
+    return 0;
+}
+
+void Communicator::set_handler_mode(enum CommHandlerMode mode) {
+    this->pool->mode = static_cast<enum site_mode>(mode);
+}
+
+void Communicator::defer(struct weft_job *job) { mpoller_defer(this->pool, job); }
+
+
+void Communicator::run_scheduled(void *context) {
+    struct weft_job *job = static_cast<struct weft_job *>(context);
+    job->run(job);
+}
+
+void Communicator::schedule(struct mpoller *pool, struct weft_job *job) {
+    CommEventHandler *handler = reinterpret_cast<CommEventHandler *>(pool->owner);
+    handler->schedule(run_scheduled, job);
+}
+
+void Communicator::customize_event_handler(CommEventHandler *handler) {
+    this->event_handler = handler;
+    this->pool->owner = reinterpret_cast<struct mpoller_owner *>(handler);
+    this->pool->schedule = handler ? schedule : nullptr;
+}

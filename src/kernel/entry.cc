@@ -1,0 +1,415 @@
+// Weft - CommConnEntry: what the client and the server machine have in common
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/entry.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <new>
+
+#include "workflow/detail/container_of.h"
+
+namespace {
+
+constexpr int SEND_VECTORS = 1024; // the most that one sendmsg takes (UIO_MAXIOV)
+
+constexpr uint16_t bit(CommConnEntry::State s) { return static_cast<uint16_t>(1u << s); }
+
+// Legal edges: row = from, bits = to. docs/internals/connections.md shows the same table.
+constexpr uint16_t EDGES[CommConnEntry::STATE_COUNT] = {
+    /* CONNECTING   */ bit(CommConnEntry::SENDING) | bit(CommConnEntry::CLOSING),
+    /* SENDING      */ bit(CommConnEntry::RECEIVING) | bit(CommConnEntry::CLOSING),
+    /* RECEIVING    */ bit(CommConnEntry::PARKED) | bit(CommConnEntry::CLOSING),
+    /* PARKED       */ bit(CommConnEntry::SENDING) | bit(CommConnEntry::CLOSING),
+    /* CLOSING      */ 0,
+    /* S_ACCEPTED   */ bit(CommConnEntry::S_AWAITING) | bit(CommConnEntry::S_CLOSING),
+    /* S_AWAITING   */ bit(CommConnEntry::S_RECEIVING) | bit(CommConnEntry::S_CLOSING),
+    /* S_RECEIVING  */ bit(CommConnEntry::S_SERVING) | bit(CommConnEntry::S_LINGERING) |
+        bit(CommConnEntry::S_CLOSING),
+    /* S_SERVING    */ bit(CommConnEntry::S_REPLYING) | bit(CommConnEntry::S_CLOSING),
+    /* S_REPLYING   */ bit(CommConnEntry::S_AWAITING) | bit(CommConnEntry::S_LINGERING) |
+        bit(CommConnEntry::S_CLOSING),
+    /* S_LINGERING  */ bit(CommConnEntry::S_CLOSING),
+    /* S_CLOSING    */ 0,
+};
+
+bool is_closing(const CommConnEntry *entry) {
+    return entry->state == CommConnEntry::CLOSING || entry->state == CommConnEntry::S_CLOSING;
+}
+
+} // namespace
+
+const char *CommConnEntry::state_name(State state) {
+    static const char *const names[STATE_COUNT] = {
+        "connecting", "sending",   "receiving", "parked",   "closing",   "accepted",
+        "awaiting",   "receiving", "serving",   "replying", "lingering", "closing",
+    };
+    return names[state];
+}
+
+bool CommConnEntry::is_legal(State from, State to) { return (EDGES[from] >> to & 1) != 0; }
+
+CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, int fd_in,
+                             const struct pollable_ops *ops_in, State first)
+    : pollable{ops_in, home, 1, POLLER_NO_SLOT, fd_in}, mutex{0}, state(first), busy(false),
+      readable(false), writable(false), hangup(false), eof(false), timed_out(false), aborted(false),
+      order_wanted(false), order_posted(false), job_wanted(false), job_posted(false), want_write(false),
+      polls_write(false), closed(false), gone(false), rearm_wanted(false), in_head(false), has_head(false), renewed(false),
+      request_sent(false), listed_used(false), listed(false), close_reason(0), send_error(0), comm(comm_in), target(nullptr),
+      service(nullptr), session(nullptr), conn(nullptr), output(nullptr), input(nullptr), site(nullptr), prev(nullptr),
+      next(nullptr), receive_ms(-1), first_ms(0), keep_alive(0), seq(0), listed_seq(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
+    timer.timer.prev = nullptr;
+    timer.msg.run = run_timer;
+    timer.entry = order.entry = job.entry = this;
+    order.run = run_order;
+    job.run = run_job;
+    a32_add(&comm->pool->live, 1);
+}
+
+CommConnEntry::~CommConnEntry() {
+    drop_output();
+    drop_input();
+    delete conn;
+    if (site)
+        job_site_unref(site);
+}
+
+void CommConnEntry::set_state(State next_state) {
+    if (!is_legal(static_cast<State>(state), next_state)) {
+        fprintf(stderr, "weft: a connection cannot go from %s to %s\n", state_name(static_cast<State>(state)),
+                state_name(next_state));
+        abort();
+    }
+    state = next_state;
+}
+
+void CommConnEntry::set_deadline(uint64_t when) {
+    deadline = when;
+    if (when < armed_at)
+        rearm_wanted = true;
+}
+
+void CommConnEntry::unlock() {
+    bool now = order_wanted || job_wanted;
+    if (!now && !rearm_wanted) {
+        sys_unlock(&mutex);
+        return;
+    }
+    uint64_t due = now ? 0 : deadline;
+    bool post = !order_posted;
+    if (post) {
+        order_posted = true;
+        ref();
+    }
+    order_wanted = rearm_wanted = false;
+    struct weft_poller *home = poller;
+    sys_unlock(&mutex);
+    if (post)
+        poller_do(home, &order, due);
+    else if (now)
+        poller_wake(home); // the posted order may have been one that can wait
+}
+
+void CommConnEntry::run_order(struct weft_msg *msg, struct weft_poller *driver) {
+    CommConnEntry *entry = static_cast<Order *>(msg)->entry;
+    sys_lock(&entry->mutex);
+    entry->order_posted = false;
+    entry->tend(driver);
+    sys_unlock(&entry->mutex);
+    entry->unref(); // never the last: the life reference goes with a job
+}
+
+void CommConnEntry::run_timer(struct weft_msg *msg, struct weft_poller *driver) {
+    struct weft_poll_timer *base = WEFT_CONTAINER_OF(msg, weft_poll_timer, msg);
+    CommConnEntry *entry = static_cast<Timer *>(base)->entry;
+    sys_lock(&entry->mutex);
+    entry->armed_at = ENTRY_NEVER;
+    if (!is_closing(entry) && !driver->closing) {
+        if (entry->deadline <= driver->now) {
+            entry->timed_out = true;
+            entry->job_wanted = true;
+            entry->deadline = ENTRY_NEVER;
+        }
+        entry->tend(driver);
+    }
+    sys_unlock(&entry->mutex);
+}
+
+void CommConnEntry::arm(struct weft_poller *driver) {
+    uint64_t when = entry_min(deadline, driver->now + ENTRY_LAZY_NS);
+    if (when >= armed_at)
+        return;
+    poller_arm(driver, &timer, when);
+    armed_at = when;
+}
+
+// Brings the poller's view of this connection up to date. Runs with the lease held.
+void CommConnEntry::tend(struct weft_poller *driver) {
+    if (is_closing(this)) {
+        if (!closed)
+            shut(driver);
+    } else {
+        if (slot == POLLER_NO_SLOT) {
+            polls_write = want_write;
+            uint32_t events = EPOLLIN | EPOLLRDHUP | EPOLLET | (want_write ? EPOLLOUT : 0u);
+            if (poller_register(driver, this, events) < 0) {
+                send_error = errno;
+                aborted = job_wanted = true;
+            }
+        } else if (want_write && !polls_write) {
+            polls_write = true;
+            if (poller_modify(driver, this, EPOLLIN | EPOLLRDHUP | EPOLLET | EPOLLOUT) < 0) {
+                send_error = errno;
+                aborted = job_wanted = true;
+            }
+        }
+        if (driver->closing)
+            aborted = job_wanted = true;
+        else
+            arm(driver);
+    }
+    if (job_wanted)
+        post_job(driver);
+}
+
+// Takes the descriptor out of the poller and closes it. Program code (deleters) must not run here, so the life
+// reference is dropped by the job.
+void CommConnEntry::shut(struct weft_poller *driver) {
+    poller_disarm(driver, &timer);
+    armed_at = ENTRY_NEVER;
+    if (slot != POLLER_NO_SLOT) {
+        poller_unregister(driver, this, false);
+        unref();
+    }
+    if (close_reason == CCR_ABORTED && service)
+        sys_set_abortive(fd);
+    sys_close(fd);
+    fd = -1;
+    a32_sub(&poller->load, 1);
+    closed = true;
+    job_wanted = true;
+}
+
+void CommConnEntry::post_job(struct weft_poller *driver) {
+    job_wanted = false;
+    if (job_posted)
+        return;
+    job_posted = true;
+    ref();
+    poller_ready(driver, &job);
+}
+
+void CommConnEntry::run_job(struct weft_job *job) {
+    CommConnEntry *entry = static_cast<Job *>(job)->entry;
+    entry->set_lock();
+    entry->job_posted = false;
+    if (entry->closed) {
+        bool first = !entry->gone;
+        entry->gone = true;
+        struct mpoller *pool = entry->comm->pool;
+        sys_unlock(&entry->mutex);
+        entry->unref();
+        if (first) {
+            if (entry->service)
+                entry->service->unlist(entry);
+            entry->unref();
+            mpoller_leave(pool);
+        }
+        return;
+    }
+    if (entry->service)
+        CommServerMachine::run(entry);
+    else
+        CommClientMachine::run(entry);
+    entry->unref();
+}
+
+void CommConnEntry::begin_close(State closing) {
+    set_state(closing);
+    drop_output();
+    drop_input();
+    order_wanted = true;
+}
+
+IoResult CommConnEntry::receive(char *buf, size_t *size) {
+    ssize_t n;
+    do
+        n = sys_recv(fd, buf, *size);
+    while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        // A short read ends the data, unless an end of the stream stands behind it.
+        if (static_cast<size_t>(n) < *size && !hangup)
+            readable = false;
+        *size = static_cast<size_t>(n);
+        return IoResult::DONE;
+    }
+    readable = false;
+    if (n == 0) {
+        eof = true;
+        return IoResult::ENDED;
+    }
+    return errno == EAGAIN ? IoResult::BLOCKED : IoResult::FAILED;
+}
+
+namespace {
+
+// Writes as much as the socket takes; *done counts whole vectors, the one after them is advanced.
+IoResult write_vectors(int fd, struct iovec *vectors, int count, int *done) {
+    *done = 0;
+    while (*done < count) {
+        int left = count - *done;
+        ssize_t n = sys_sendv(fd, vectors + *done, left < SEND_VECTORS ? left : SEND_VECTORS);
+        if (n < 0) {
+            if (errno == EINTR)
+                continue;
+            return errno == EAGAIN ? IoResult::BLOCKED : IoResult::FAILED;
+        }
+        size_t bytes = static_cast<size_t>(n);
+        while (*done < count && bytes >= vectors[*done].iov_len)
+            bytes -= vectors[(*done)++].iov_len;
+        if (*done < count && bytes > 0) {
+            vectors[*done].iov_base = static_cast<char *>(vectors[*done].iov_base) + bytes;
+            vectors[*done].iov_len -= bytes;
+        }
+    }
+    return IoResult::DONE;
+}
+
+} // namespace
+
+IoResult CommConnEntry::send(struct iovec *vectors, int count) {
+    int done;
+    IoResult result = write_vectors(fd, vectors, count, &done);
+    if (result != IoResult::BLOCKED)
+        return result;
+    int left = count - done;
+    size_t size = sizeof(CommOutput) + static_cast<size_t>(left) * sizeof(struct iovec);
+    output = static_cast<CommOutput *>(malloc(size));
+    if (!output) {
+        errno = ENOMEM;
+        return IoResult::FAILED;
+    }
+    output->count = left;
+    output->next = 0;
+    memcpy(output->vectors, vectors + done, static_cast<size_t>(left) * sizeof(struct iovec));
+    writable = false;
+    want_write = true;
+    if (!polls_write)
+        order_wanted = true;
+    return IoResult::BLOCKED;
+}
+
+IoResult CommConnEntry::flush() {
+    int done;
+    writable = false;
+    if (!output)
+        return IoResult::DONE;
+    IoResult result = write_vectors(fd, output->vectors + output->next, output->count - output->next, &done);
+    output->next += done;
+    if (result == IoResult::DONE)
+        drop_output();
+    return result;
+}
+
+void CommConnEntry::drop_output() {
+    free(output);
+    output = nullptr;
+}
+
+bool CommConnEntry::save_input(const char *bytes, size_t size) {
+    if (size == 0)
+        return true;
+    if (input && input->begin > 0) {
+        memmove(input->bytes, input->bytes + input->begin, input_size());
+        input->end -= input->begin;
+        input->begin = 0;
+    }
+    size_t used = input_size();
+    if (!input || input->size - used < size) {
+        size_t room = used + size < 1024 ? 1024 : used + size;
+        CommInput *grown = static_cast<CommInput *>(realloc(input, sizeof(CommInput) + room));
+        if (!grown)
+            return false;
+        if (!input)
+            grown->begin = grown->end = 0;
+        grown->size = room;
+        input = grown;
+    }
+    memcpy(input->bytes + input->end, bytes, size);
+    input->end += size;
+    return true;
+}
+
+void CommConnEntry::drop_input() {
+    free(input);
+    input = nullptr;
+}
+
+int CommConnEntry::send_now(CommConnEntry *entry, const void *buf, size_t size) {
+    struct iovec v = {const_cast<void *>(buf), size};
+    ssize_t n = -1;
+    if (entry->output)
+        errno = EAGAIN;
+    else
+        n = sys_sendv(entry->fd, &v, 1);
+    return static_cast<int>(n);
+}
+
+void CommConnEntry::attach(CommSession *session_in) {
+    CommConnEntry *old = session_in->entry;
+    ref();
+    session_in->entry = this;
+    session_in->conn = conn;
+    session_in->seq = seq;
+    if (old)
+        old->unref();
+}
+
+// The delivery: measured, on a thread that holds a permit. The session's own reference keeps the entry until handle()
+// has freed the session, ours keeps it until after the measurement.
+void CommConnEntry::run_delivery(struct weft_job *job) {
+    CommSession *session = static_cast<CommSession::Job *>(job)->session;
+    CommConnEntry *entry = session->entry;
+    int state = session->end_state, error = session->end_error;
+    job_site *site = entry->site;
+    struct site_probe probe;
+
+    entry->ref();
+    if (site)
+        job_site_begin(site, &probe);
+    session->handle(state, error);
+    if (site)
+        job_site_end(site, &probe);
+    entry->unref();
+}
+
+void CommConnEntry::run_deferred_delivery(struct weft_job *job) {
+    CommConnEntry *entry = static_cast<CommSession::Job *>(job)->session->entry;
+    job->run = run_delivery;
+    mpoller_deliver(entry->comm->pool, job, entry->site);
+}
+
+void CommConnEntry::deliver(const CommOutcome &outcome, bool later) {
+    CommSession *s = outcome.session;
+    s->end_state = outcome.state;
+    s->end_error = outcome.error;
+    s->job.session = s;
+    s->job.run = later ? run_deferred_delivery : run_delivery;
+    if (!s->passive)
+        s->target->release();
+    if (later)
+        mpoller_defer(comm->pool, &s->job);
+    else
+        mpoller_deliver(comm->pool, &s->job, site);
+}
+
+void CommConnEntry::on_abort(struct pollable *node) {
+    CommConnEntry *entry = static_cast<CommConnEntry *>(node);
+    sys_lock(&entry->mutex);
+    if (!is_closing(entry)) {
+        entry->aborted = entry->job_wanted = true;
+        entry->post_job(entry->poller);
+    }
+    sys_unlock(&entry->mutex);
+}

@@ -1,0 +1,277 @@
+// Weft - CommConnEntry: what the client and the server machine have in common
+// SPDX-License-Identifier: Apache-2.0
+//
+// One connection. `lock` guards its state, its flags and its non-blocking system calls, and is never held while user
+// code runs. A thread that calls session code (new_session, append, message_out, encode, ...) has set `busy` and is the
+// only one to move the machine on until it clears it; whatever happens meanwhile is remembered in flags and done by the
+// thread that lets go.
+//
+// References: one for the life of the connection (dropped by the poller after the descriptor was closed), one for the
+// registration, one for each session that points to it, one for a posted order, one for a scheduled job, one while the
+// connection stands in its target's idle list.
+//
+// A connection's timer lies in its poller's wheel no later than LAZY_NS ahead, and is looked at when it fires: it moves
+// if the deadline has moved. So a deadline that is further away than that arms nothing. `armed_at` says where it lies.
+//
+// Lock order: CommService::lock before CommConnEntry::lock; CommTarget::lock and the pool's lock after both.
+#ifndef WEFT_SRC_KERNEL_ENTRY_H
+#define WEFT_SRC_KERNEL_ENTRY_H
+
+#include <netinet/in.h>
+
+#include "kernel/worker.h"
+#include "workflow/Communicator.h"
+
+constexpr uint64_t ENTRY_LAZY_NS = 10'000'000'000u;
+constexpr uint64_t ENTRY_NEVER = UINT64_MAX;
+constexpr int ENTRY_MAX_VECTORS = 2048;
+constexpr size_t ENTRY_PIPELINE_MAX = 64 * 1024;
+
+// What is left to send. The bytes are the message's, the vectors ours.
+struct CommOutput {
+    int count;
+    int next;
+    struct iovec vectors[1];
+};
+
+// Received bytes that no session has taken yet.
+struct CommInput {
+    size_t size;
+    size_t begin;
+    size_t end;
+    char bytes[1];
+};
+
+// A session that has come to an end (or to its turn to reply), to be handled once the lock is let go.
+struct CommOutcome {
+    CommSession *session = nullptr;
+    int state = 0;
+    int error = 0;
+};
+
+enum class IoResult { DONE, BLOCKED, ENDED, FAILED };
+
+class CommConnEntry : public pollable {
+public:
+    // Client machine, then server machine; the files of the machines say what is true in each state.
+    enum State : uint8_t {
+        CONNECTING,
+        SENDING,
+        RECEIVING,
+        PARKED,
+        CLOSING,
+        S_ACCEPTED,
+        S_AWAITING,
+        S_RECEIVING,
+        S_SERVING,
+        S_REPLYING,
+        S_LINGERING,
+        S_CLOSING,
+        STATE_COUNT
+    };
+
+    struct Timer : weft_poll_timer {
+        CommConnEntry *entry;
+    };
+    struct Order : weft_msg {
+        CommConnEntry *entry;
+    };
+    struct Job : weft_job {
+        CommConnEntry *entry;
+    };
+
+    // `home` has counted it in its load.
+    CommConnEntry(Communicator *comm, struct weft_poller *home, int fd, const struct pollable_ops *ops, State first);
+
+    void set_lock() WEFT_TSA(acquire_capability(mutex)) { sys_lock(&mutex); }
+    // Lets the lock go and then gives the poller the order that the flags ask for, if any. Never call it inside an
+    // order of the poller.
+    void unlock() WEFT_TSA(release_capability(mutex));
+
+    // The one place that changes the state: asserts the edge, counts it.
+    void set_state(State next) WEFT_TSA(requires_capability(mutex));
+    static const char *state_name(State state);
+    static bool is_legal(State from, State to);
+
+    // The rest needs the lock, unless it says otherwise.
+    void set_deadline(uint64_t when);
+    void want_job() { job_wanted = true; }
+    // Reads into `buf`; *size is how much came. DONE, BLOCKED, ENDED at FIN, FAILED with errno. Updates `readable`.
+    IoResult receive(char *buf, size_t *size);
+    // Writes `vectors`, keeping what did not fit. DONE, BLOCKED (output is kept), FAILED with errno.
+    IoResult send(struct iovec *vectors, int count);
+    IoResult flush();
+    void drop_output();
+    size_t input_size() const { return input ? input->end - input->begin : 0; }
+    bool save_input(const char *bytes, size_t size);
+    void drop_input();
+
+    // Without the lock: the entry of a session's message, ...
+    static int send_now(CommConnEntry *entry, const void *buf, size_t size);
+    void ref() { pollable_ref(this); }
+    void unref() { pollable_unref(this); }
+    // Hands a session's result to a thread that may run its `handle`: this one, if it may. With `later` never in place.
+    void deliver(const CommOutcome &outcome, bool later);
+    // Gives the session its reference to this entry, in place of the one it may have had.
+    void attach(CommSession *session_in);
+    // The engine ends: schedules the end of this connection. Called by its poller.
+    static void on_abort(struct pollable *node);
+    // Closes, with the lock held; the poller does the rest.
+    void begin_close(State closing) WEFT_TSA(requires_capability(mutex));
+
+    struct weft_lock mutex;
+    uint8_t state;
+    bool busy : 1;          // true exactly when a thread is inside session code of this connection
+    bool readable : 1;      // an edge came and was not read to its end
+    bool writable : 1;      // likewise for writing
+    bool hangup : 1;        // the edge bore RDHUP, HUP or ERR: a short read does not end the data
+    bool eof : 1;           // the peer has ended its sending
+    bool timed_out : 1;     // the deadline passed while busy, or waits for the job
+    bool aborted : 1;       // the engine ends
+    bool order_wanted : 1;  // unlock() shall post the order
+    bool order_posted : 1;  // it is on its way
+    bool job_wanted : 1;    // unlock() shall put the job on the ready list
+    bool job_posted : 1;    // it stands there
+    bool want_write : 1;    // the back end shall report writability
+    bool polls_write : 1;   // it does
+    bool closed : 1;        // the descriptor is closed and the life reference goes with the job
+    bool gone : 1;          // that reference was dropped
+    bool rearm_wanted : 1;  // unlock() shall post the order, but a poller need not wake before the deadline for it
+    bool in_head : 1;       // server: the head of the message is awaited (head_begins)
+    bool has_head : 1;      // server: the message knows a head, and it is complete
+    bool renewed : 1;       // the message asked for new receive timeouts
+    bool request_sent : 1;  // client: nothing of the request is left to send
+    bool listed_used;       // server: in the list of those that have made a request
+    bool listed;            // stands in the list of its target or service; under that one's lock
+    uint8_t close_reason;   // server: CommCloseReason
+    int send_error;         // client: why the request could not be sent in full
+
+    Communicator *comm;
+    CommTarget *target;
+    CommService *service;
+    CommSession *session;
+    CommConnection *conn;
+    CommOutput *output;
+    CommInput *input;
+    job_site *site;
+    CommConnEntry *prev, *next;
+    int receive_ms; // the session's timeouts, asked for while no lock was held
+    int first_ms;
+    int keep_alive; // ms, as the session asked; server: kept while the reply is under way
+    long long seq;  // sessions that were before the present one
+    long long listed_seq; // server: `seq` when it was last put in order of age
+    uint64_t deadline;
+    uint64_t armed_at;
+    uint64_t began;    // the message, or the lingering
+    uint64_t received; // bytes of the message
+    Timer timer;
+    Order order;
+    Job job;
+
+private:
+    static void run_order(struct weft_msg *msg, struct weft_poller *driver);
+    static void run_timer(struct weft_msg *msg, struct weft_poller *driver);
+    static void run_job(struct weft_job *job);
+    static void run_delivery(struct weft_job *job);
+    static void run_deferred_delivery(struct weft_job *job);
+    void tend(struct weft_poller *driver) WEFT_TSA(requires_capability(mutex));
+    void shut(struct weft_poller *driver) WEFT_TSA(requires_capability(mutex));
+    void post_job(struct weft_poller *driver) WEFT_TSA(requires_capability(mutex));
+    void arm(struct weft_poller *driver) WEFT_TSA(requires_capability(mutex));
+
+protected:
+    ~CommConnEntry();
+};
+
+inline bool deadline_passed(const CommConnEntry *entry) { return entry->deadline <= sys_now(); }
+inline uint64_t entry_after(uint64_t now, int ms) {
+    return ms < 0 ? ENTRY_NEVER : now + static_cast<uint64_t>(ms) * 1000000u;
+}
+inline uint64_t entry_min(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+// The server side of an entry carries the peer's address as a target.
+class CommPeer : public CommTarget {
+public:
+    void set(CommConnEntry *owner, const struct sockaddr *addr, socklen_t len);
+    ~CommPeer() override;
+
+private:
+    struct sockaddr_in6 room_; // larger addresses (Unix sockets) are not kept
+};
+
+class CommServerEntry final : public CommConnEntry {
+public:
+    using CommConnEntry::CommConnEntry;
+    CommPeer peer;
+};
+
+class CommClientEntry final : public CommConnEntry {
+public:
+    using CommConnEntry::CommConnEntry;
+};
+
+// The client machine (client_machine.cc). Functions that take an entry hold its lock when called and when they return;
+// some let it go in between while session code runs.
+class CommClientMachine {
+public:
+    static int request(Communicator *comm, CommSession *session, CommTarget *target);
+    static void close_idle(CommTarget *target);
+    // Moves the machine on as far as it goes. Lets the lock go.
+    static void run(CommConnEntry *entry) WEFT_TSA(release_capability(entry->mutex));
+    static const struct pollable_ops ops;
+
+private:
+    static CommConnEntry *connect(Communicator *comm, CommTarget *target);
+    static CommConnEntry *take_idle(CommTarget *target);
+    static bool reuse(CommConnEntry *entry, CommSession *session);
+    static bool step(CommConnEntry *entry, CommOutcome *out);
+    static bool connected(CommConnEntry *entry, CommOutcome *out);
+    static void begin_send(CommConnEntry *entry, CommOutcome *out);
+    static void sent(CommConnEntry *entry, IoResult result);
+    static bool read_answer(CommConnEntry *entry, CommOutcome *out);
+    static void feed(CommConnEntry *entry, const char *buf, size_t size, CommOutcome *out);
+    static void complete(CommConnEntry *entry, int keep_alive, CommOutcome *out);
+    static void peer_ended(CommConnEntry *entry, CommOutcome *out);
+    static void fail(CommConnEntry *entry, int state, int error, CommOutcome *out);
+    static void leave_idle(CommConnEntry *entry);
+    static void set_receive_deadline(CommConnEntry *entry, uint64_t now);
+    static void on_event(struct pollable *node, uint32_t events);
+    static void on_release(struct pollable *node);
+};
+
+// The server machine (server_machine.cc). The same rule for locks.
+class CommServerMachine {
+public:
+    // A new descriptor, which becomes the machine's.
+    static void accepted(Communicator *comm, CommService *service, int fd, const struct sockaddr *addr, socklen_t len);
+    static int reply(CommSession *session);
+    static int shutdown(CommSession *session);
+    static int push(CommSession *session, const void *buf, size_t size);
+    static void forsaken(CommSession *session);
+    static bool is_answerable(CommConnEntry *entry);
+    static int drain(CommService *service, size_t max, CommCloseReason reason);
+    // Moves the machine on as far as it goes. Lets the lock go.
+    static void run(CommConnEntry *entry) WEFT_TSA(release_capability(entry->mutex));
+    static const struct pollable_ops ops;
+
+private:
+    static bool make_room(CommService *service);
+    static bool close_idle(CommConnEntry *entry, CommCloseReason reason);
+    static bool step(CommConnEntry *entry, CommOutcome *out);
+    static bool read_request(CommConnEntry *entry, CommOutcome *out);
+    static void feed(CommConnEntry *entry, const char *buf, size_t size, CommOutcome *out);
+    static bool buffer_pipeline(CommConnEntry *entry);
+    static void give_up(CommConnEntry *entry, CommCloseReason reason, int error);
+    static void time_out(CommConnEntry *entry, CommOutcome *out);
+    static bool flush_reply(CommConnEntry *entry, CommOutcome *out);
+    static void replied(CommConnEntry *entry, CommOutcome *out);
+    static void reply_failed(CommConnEntry *entry, int state, int error, CommOutcome *out);
+    static bool linger(CommConnEntry *entry);
+    static void begin_linger(CommConnEntry *entry, CommCloseReason reason);
+    static void close(CommConnEntry *entry, CommCloseReason reason);
+    static void set_receive_deadline(CommConnEntry *entry, uint64_t now);
+    static void on_event(struct pollable *node, uint32_t events);
+    static void on_release(struct pollable *node);
+};
+
+#endif

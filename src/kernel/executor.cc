@@ -1,0 +1,188 @@
+// Weft - Executor: threads that run sessions of named queues, fairly
+// SPDX-License-Identifier: Apache-2.0
+//
+// One mutex guards the round of queues and everything in them. A queue stands in the round exactly when it has
+// sessions; a thread takes the first queue, takes its first session, and puts the queue back at the end if more are
+// left. Threads are made when there is work that no idle thread will take.
+#include "workflow/Executor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+namespace {
+
+thread_local Executor *current_executor; // tidy: allow thread-local - the executor has no seam in sys.h
+thread_local unsigned current_waits;     // tidy: allow thread-local - likewise
+
+} // namespace
+
+int ExecQueue::init() {
+    this->first = this->last = nullptr;
+    this->next = nullptr;
+    return 0;
+}
+
+void ExecQueue::deinit() {}
+
+int Executor::init(size_t nthreads) {
+    if (nthreads == 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    this->limit = nthreads;
+    this->stopping = false;
+    return 0;
+}
+
+void Executor::append_queue(ExecQueue *queue) {
+    queue->next = nullptr;
+    (this->round_first ? this->round_last->next : this->round_first) = queue;
+    this->round_last = queue;
+}
+
+void *Executor::run_thread(void *executor) {
+    static_cast<Executor *>(executor)->work();
+    return nullptr;
+}
+
+bool Executor::start_thread() {
+    pthread_t id;
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int ret = pthread_create(&id, nullptr, run_thread, this);
+    pthread_sigmask(SIG_SETMASK, &old, nullptr);
+    if (ret != 0) {
+        errno = ret;
+        return false;
+    }
+    pthread_detach(id); // deinit() waits for the count, not for the handles
+    this->threads++;
+    return true;
+}
+
+int Executor::request(ExecSession *session, ExecQueue *queue) {
+    session->queue = queue;
+    session->next = nullptr;
+    std::unique_lock<std::mutex> lock(this->mutex);
+    if (this->stopping) {
+        errno = ECANCELED;
+        return -1;
+    }
+    if (this->idle == 0 && this->threads < this->limit + this->waiting && !this->start_thread() && this->threads == 0)
+        return -1;
+    if (queue->first) {
+        queue->last->next = session;
+    } else {
+        queue->first = session;
+        this->append_queue(queue);
+    }
+    queue->last = session;
+    bool wake = this->idle > 0;
+    lock.unlock();
+    if (wake)
+        this->work_cond.notify_one();
+    return 0;
+}
+
+// The next session in turn, or NULL when this thread shall end.
+ExecSession *Executor::take(std::unique_lock<std::mutex> *lock) {
+    for (;;) {
+        bool surplus = this->threads > this->limit + this->waiting;
+        if (surplus && !this->stopping)
+            return nullptr;
+        ExecQueue *queue = this->round_first;
+        if (queue) {
+            ExecSession *session = queue->first;
+            this->round_first = queue->next;
+            queue->first = session->next;
+            if (queue->first)
+                this->append_queue(queue);
+            return session;
+        }
+        if (this->stopping)
+            return nullptr;
+        this->idle++;
+        this->work_cond.wait(*lock);
+        this->idle--;
+    }
+}
+
+void Executor::work() {
+    current_executor = this;
+    std::unique_lock<std::mutex> lock(this->mutex);
+    ExecSession *session;
+    while ((session = this->take(&lock)) != nullptr) {
+        lock.unlock();
+        session->execute();
+        session->handle(ES_STATE_FINISHED, 0);
+        lock.lock();
+    }
+    this->threads--;
+    // Under the lock: whoever waits in deinit() may free the executor as soon as it can take the lock.
+    this->end_cond.notify_all();
+}
+
+void Executor::cancel_all(std::unique_lock<std::mutex> *lock) {
+    while (this->round_first) {
+        ExecQueue *queue = this->round_first;
+        ExecSession *session = queue->first;
+        queue->first = session->next;
+        if (!queue->first)
+            this->round_first = queue->next;
+        lock->unlock();
+        session->handle(ES_STATE_CANCELED, 0);
+        lock->lock();
+    }
+}
+
+void Executor::deinit() {
+    std::unique_lock<std::mutex> lock(this->mutex);
+    this->stopping = true;
+    this->cancel_all(&lock);
+    this->work_cond.notify_all();
+    size_t own = current_executor == this ? 1 : 0; // exit() was called by a computation
+    while (this->threads > own)
+        this->end_cond.wait(lock);
+}
+
+int Executor::increase_thread() {
+    std::lock_guard<std::mutex> lock(this->mutex);
+    this->limit++;
+    if (this->round_first && this->idle == 0)
+        this->start_thread();
+    return 0;
+}
+
+int Executor::decrease_thread() {
+    std::lock_guard<std::mutex> lock(this->mutex);
+    if (this->limit <= 1) {
+        errno = EINVAL;
+        return -1;
+    }
+    this->limit--;
+    this->work_cond.notify_all(); // an idle thread that is too many ends
+    return 0;
+}
+
+int Executor::wait_begin() {
+    Executor *executor = current_executor;
+    if (!executor)
+        return 0;
+    if (current_waits++ > 0)
+        return 1;
+    std::lock_guard<std::mutex> lock(executor->mutex);
+    executor->waiting++;
+    if (executor->round_first && executor->idle == 0)
+        executor->start_thread();
+    return 1;
+}
+
+void Executor::wait_end(int cookie) {
+    Executor *executor = current_executor;
+    if (!cookie || !executor || --current_waits > 0)
+        return;
+    std::lock_guard<std::mutex> lock(executor->mutex);
+    executor->waiting--;
+}

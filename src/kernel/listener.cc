@@ -1,0 +1,192 @@
+// Weft - CommListener: the listening descriptor of a bound service
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/listener.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "kernel/log.h"
+#include "workflow/detail/container_of.h"
+
+namespace {
+
+constexpr int ACCEPT_AT_ONCE = 32;
+constexpr int BACKLOG = SOMAXCONN;
+constexpr uint64_t PAUSE_MIN_NS = 10'000'000;
+constexpr uint64_t PAUSE_MAX_NS = 1'000'000'000;
+
+// A socket that already has an address (port, path) keeps it.
+bool is_bound(int fd) {
+    struct sockaddr_storage addr = {};
+    socklen_t len = sizeof addr;
+    if (sys_getsockname(fd, reinterpret_cast<struct sockaddr *>(&addr), &len) < 0)
+        return false;
+    if (addr.ss_family == AF_INET)
+        return reinterpret_cast<struct sockaddr_in *>(&addr)->sin_port != 0;
+    if (addr.ss_family == AF_INET6)
+        return reinterpret_cast<struct sockaddr_in6 *>(&addr)->sin6_port != 0;
+    return len > sizeof(sa_family_t);
+}
+
+bool is_out_of_descriptors(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+} // namespace
+
+const struct pollable_ops CommListener::ops = {on_event, on_release, on_abort};
+
+CommListener::CommListener(Communicator *comm, CommService *service, int fd_in)
+    : pollable{&ops, mpoller_pick(comm->get_pool()), 2, POLLER_NO_SLOT, fd_in}, comm_(comm), service_(service),
+      reserve_(sys_open_reserve()), stopped_(0), stop_error_(0), pause_ns_(PAUSE_MIN_NS), reserve_lock_{0},
+      pause_posted_(0) {
+    start_order_.run = run_start;
+    stop_order_.run = run_stop;
+    pause_order_.run = run_pause;
+    resume_.msg.run = run_resume;
+    resume_.timer.prev = nullptr;
+    ended_.run = run_ended;
+    start_order_.listener = stop_order_.listener = pause_order_.listener = this;
+    resume_.listener = ended_.listener = this;
+}
+
+int CommListener::open(CommService *service) {
+    int fd = service->create_listen_fd();
+    if (fd < 0)
+        return -1;
+    struct sockaddr_storage addr = {};
+    socklen_t len = sizeof addr;
+    bool ok = sys_set_nonblock(fd) == 0;
+    if (ok && !sys_is_listening(fd))
+        ok = (is_bound(fd) || sys_bind(fd, service->bind_addr, service->addrlen) == 0) && sys_listen(fd, BACKLOG) == 0;
+    // Port 0 stands for one that the system picks: the service shall know which.
+    if (ok && sys_getsockname(fd, reinterpret_cast<struct sockaddr *>(&addr), &len) == 0 && len <= service->addrlen)
+        memcpy(service->bind_addr, &addr, len);
+    if (ok)
+        return fd;
+    int error = errno;
+    sys_close(fd);
+    errno = error;
+    return -1;
+}
+
+void CommListener::start() { poller_do(poller, &start_order_, 0); }
+
+void CommListener::run_start(struct weft_msg *msg, struct weft_poller *poller) {
+    CommListener *self = static_cast<Part<weft_msg> *>(msg)->listener;
+    if (poller_register(poller, self, EPOLLIN) < 0)
+        self->stop_error_ = errno;
+    if (self->stop_error_ || poller->closing)
+        self->stop(self->stop_error_);
+}
+
+void CommListener::stop(int error) {
+    if (a32_swap(&stopped_, 1))
+        return;
+    if (error)
+        stop_error_ = error;
+    poller_do(poller, &stop_order_, 0);
+}
+
+void CommListener::on_abort(struct pollable *node) { static_cast<CommListener *>(node)->stop(0); }
+
+void CommListener::run_stop(struct weft_msg *msg, struct weft_poller *poller) {
+    CommListener *self = static_cast<Part<weft_msg> *>(msg)->listener;
+    poller_disarm(poller, &self->resume_);
+    if (self->slot != POLLER_NO_SLOT) {
+        poller_unregister(poller, self, true);
+        pollable_unref(self);
+    }
+    sys_close(self->fd);
+    self->fd = -1;
+    poller_ready(poller, &self->ended_);
+}
+
+// The end, where program code may run.
+void CommListener::run_ended(struct weft_job *job) {
+    CommListener *self = static_cast<Part<weft_job> *>(job)->listener;
+    CommService *service = self->service_;
+    struct mpoller *pool = self->comm_->get_pool();
+    service->handle_stop(self->stop_error_);
+    pollable_unref(self);
+    if (--service->refs == 0)
+        service->handle_unbound();
+    mpoller_leave(pool);
+}
+
+void CommListener::on_release(struct pollable *node) {
+    CommListener *self = static_cast<CommListener *>(node);
+    if (self->reserve_ >= 0)
+        sys_close(self->reserve_);
+    delete self;
+}
+
+void CommListener::on_event(struct pollable *node, uint32_t) {
+    CommListener *self = static_cast<CommListener *>(node);
+    for (int i = 0; i < ACCEPT_AT_ONCE && !a32_load(&self->stopped_); i++) {
+        if (!self->accept_one())
+            break;
+    }
+}
+
+bool CommListener::accept_one() {
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof addr;
+    int conn = sys_accept(fd, reinterpret_cast<struct sockaddr *>(&addr), &len);
+    if (conn >= 0) {
+        pause_ns_ = PAUSE_MIN_NS;
+        CommServerMachine::accepted(comm_, service_, conn, reinterpret_cast<struct sockaddr *>(&addr), len);
+        return true;
+    }
+    if (errno == EAGAIN || errno == EBADF)
+        return false;
+    if (is_out_of_descriptors(errno)) {
+        if (!refuse_without_fd())
+            pause();
+        return false;
+    }
+    return true; // a connection that died in the queue, or an interruption: look again
+}
+
+bool CommListener::refuse_without_fd() {
+    bool refused = false;
+    __atomic_fetch_add(&service_->close_counts[CCR_REFUSED_NO_FD], 1, __ATOMIC_RELAXED);
+    weft_log(WEFT_LOG_WARN, "a connection was refused: %s", strerror(errno));
+    sys_lock(&reserve_lock_);
+    if (reserve_ >= 0) {
+        sys_close(reserve_);
+        int conn = sys_accept(fd, nullptr, nullptr);
+        if (conn >= 0) {
+            sys_close(conn);
+            refused = true;
+        }
+        reserve_ = sys_open_reserve();
+    } else {
+        reserve_ = sys_open_reserve();
+    }
+    refused = refused && reserve_ >= 0;
+    sys_unlock(&reserve_lock_);
+    return refused;
+}
+
+void CommListener::pause() {
+    if (!a32_swap(&pause_posted_, 1))
+        poller_do(poller, &pause_order_, 0);
+}
+
+void CommListener::run_pause(struct weft_msg *msg, struct weft_poller *poller) {
+    CommListener *self = static_cast<Part<weft_msg> *>(msg)->listener;
+    a32_store(&self->pause_posted_, 0);
+    if (self->slot == POLLER_NO_SLOT || poller_modify(poller, self, 0) < 0)
+        return;
+    poller_arm(poller, &self->resume_, poller->now + self->pause_ns_);
+    if (self->pause_ns_ < PAUSE_MAX_NS)
+        self->pause_ns_ *= 2;
+}
+
+void CommListener::run_resume(struct weft_msg *msg, struct weft_poller *poller) {
+    struct weft_poll_timer *base = WEFT_CONTAINER_OF(msg, weft_poll_timer, msg);
+    CommListener *self = static_cast<Part<weft_poll_timer> *>(base)->listener;
+    if (self->slot != POLLER_NO_SLOT)
+        poller_modify(poller, self, EPOLLIN);
+}

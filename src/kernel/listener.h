@@ -1,0 +1,60 @@
+// Weft - CommListener: the listening descriptor of a bound service
+// SPDX-License-Identifier: Apache-2.0
+//
+// Made by bind(), lives with one poller, and deals what it accepts out to all of them. Level-triggered, so a worker
+// that loses the poller while the program looks at a new connection leaves nothing behind: whoever drives the poller
+// next is told again. Holds the service's `bound` reference until the descriptor is closed.
+//
+// Out of descriptors is a state, not a spin: a reserve descriptor is given up to accept the newcomer and close it
+// cleanly; when even that fails, accepting pauses, for 10 ms at first and up to a second.
+#ifndef WEFT_SRC_KERNEL_LISTENER_H
+#define WEFT_SRC_KERNEL_LISTENER_H
+
+#include "kernel/entry.h"
+
+class CommListener : public pollable {
+public:
+    // Takes fd over. The order that registers it must follow.
+    CommListener(Communicator *comm, CommService *service, int fd);
+    // Opens the listening descriptor of a service. -1 with errno.
+    static int open(CommService *service);
+    void start();
+    // Drops the service's reference.
+    void unref() { pollable_unref(this); }
+    // Ends listening; any thread.
+    void stop(int error);
+
+private:
+    static const struct pollable_ops ops;
+    static void on_event(struct pollable *node, uint32_t events);
+    static void on_release(struct pollable *node);
+    static void on_abort(struct pollable *node);
+    static void run_start(struct weft_msg *msg, struct weft_poller *poller);
+    static void run_stop(struct weft_msg *msg, struct weft_poller *poller);
+    static void run_resume(struct weft_msg *msg, struct weft_poller *poller);
+    static void run_pause(struct weft_msg *msg, struct weft_poller *poller);
+    static void run_ended(struct weft_job *job);
+    bool accept_one();
+    bool refuse_without_fd();
+    void pause();
+
+    template <class Base> struct Part : Base {
+        CommListener *listener;
+    };
+
+    Communicator *comm_;
+    CommService *service_;
+    int reserve_;
+    uint32_t stopped_; // atomic: stop was ordered
+    int stop_error_;
+    uint64_t pause_ns_;
+    struct weft_lock reserve_lock_;
+    Part<weft_msg> start_order_;
+    Part<weft_msg> stop_order_;
+    Part<weft_msg> pause_order_;
+    uint32_t pause_posted_; // atomic
+    Part<weft_poll_timer> resume_;
+    Part<weft_job> ended_;
+};
+
+#endif

@@ -1,0 +1,209 @@
+// Weft - poller: one event source with its timers, descriptors, inbox and ready list
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/poller.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/worker.h"
+
+#define WAKE_EVENT UINT64_MAX
+
+int poller_init(struct weft_poller *poller, struct mpoller *pool, unsigned index) {
+    memset(poller, 0, sizeof *poller);
+    poller->pool = pool;
+    poller->index = index;
+    poller->slot_free = POLLER_NO_SLOT;
+    poller->ready_tail = &poller->ready;
+    poller->now = sys_now();
+    wheel_init(&poller->wheel, poller->now);
+    poller->epfd = sys_epoll_create();
+    if (poller->epfd < 0)
+        return -1;
+    poller->wakefd = sys_eventfd();
+    // Edge-triggered: every signal is one event, and the counter need never be read.
+    if (poller->wakefd >= 0 &&
+        sys_epoll_ctl(poller->epfd, EPOLL_CTL_ADD, poller->wakefd, EPOLLIN | EPOLLET, WAKE_EVENT) == 0)
+        return 0;
+    int error = errno;
+    if (poller->wakefd >= 0)
+        sys_close(poller->wakefd);
+    sys_close(poller->epfd);
+    errno = error;
+    return -1;
+}
+
+void poller_destroy(struct weft_poller *poller) {
+    sys_close(poller->wakefd);
+    sys_close(poller->epfd);
+    free(poller->slots);
+}
+
+static void wake_before(struct weft_poller *poller, uint64_t due) {
+    uint64_t until = __atomic_load_n(&poller->sleep_until, __ATOMIC_SEQ_CST);
+    if (until > due && a64_cas(&poller->sleep_until, until, 0))
+        sys_eventfd_signal(poller->wakefd);
+}
+
+void poller_wake(struct weft_poller *poller) { wake_before(poller, 0); }
+
+static void post(struct weft_poller *poller, struct weft_msg *msg, uint64_t due) {
+    struct weft_msg *head = __atomic_load_n(&poller->inbox, __ATOMIC_RELAXED);
+    do
+        msg->next = head;
+    while (!__atomic_compare_exchange_n(&poller->inbox, &head, msg, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    // From here on the message may have run and be gone. A driver publishes its sleep before it looks at the inbox a
+    // last time, so either it sees the message or we see its sleep.
+    wake_before(poller, due);
+    if (!a32_load(&poller->born))
+        mpoller_birth(poller);
+}
+
+void poller_do(struct weft_poller *poller, struct weft_msg *msg, uint64_t due) {
+    struct worker *worker = sys_self();
+    if (worker && worker->poller == poller) {
+        if (!worker->out) { // already inside the poller: the driver itself, or an order that gives another
+            msg->run(msg, poller);
+            return;
+        }
+        if (lease_take_back(worker, poller)) {
+            msg->run(msg, poller);
+            lease_let_out(worker, poller, worker->epoch);
+            return;
+        }
+    }
+    post(poller, msg, due);
+}
+
+static int grow_slots(struct weft_poller *poller) {
+    int32_t old = poller->slot_count, count = old ? old * 2 : 64;
+    struct poll_slot *slots = realloc(poller->slots, (size_t)count * sizeof *slots);
+    if (!slots)
+        return -1;
+    poller->slots = slots;
+    poller->slot_count = count;
+    for (int32_t i = count - 1; i >= old; i--) {
+        slots[i] = (struct poll_slot){.node = NULL, .generation = 0, .next_free = poller->slot_free};
+        poller->slot_free = i;
+    }
+    return 0;
+}
+
+static uint64_t event_name(const struct weft_poller *poller, int32_t slot) {
+    return (uint64_t)poller->slots[slot].generation << 32 | (uint32_t)slot;
+}
+
+int poller_register(struct weft_poller *poller, struct pollable *node, uint32_t events) {
+    if (poller->slot_free == POLLER_NO_SLOT && grow_slots(poller) < 0)
+        return -1;
+    int32_t slot = poller->slot_free;
+    if (sys_epoll_ctl(poller->epfd, EPOLL_CTL_ADD, node->fd, events, event_name(poller, slot)) < 0)
+        return -1;
+    poller->slot_free = poller->slots[slot].next_free;
+    poller->slots[slot].node = node;
+    node->slot = slot;
+    pollable_ref(node);
+    return 0;
+}
+
+int poller_modify(struct weft_poller *poller, struct pollable *node, uint32_t events) {
+    return sys_epoll_ctl(poller->epfd, EPOLL_CTL_MOD, node->fd, events, event_name(poller, node->slot));
+}
+
+void poller_unregister(struct weft_poller *poller, struct pollable *node, bool keep) {
+    struct poll_slot *slot = &poller->slots[node->slot];
+    if (keep)
+        sys_epoll_ctl(poller->epfd, EPOLL_CTL_DEL, node->fd, 0, 0);
+    slot->generation++;
+    slot->node = NULL;
+    slot->next_free = poller->slot_free;
+    poller->slot_free = node->slot;
+    node->slot = POLLER_NO_SLOT;
+}
+
+struct weft_job *poller_take_ready(struct weft_poller *poller) {
+    struct weft_job *job = poller->ready;
+    if (!job || poller->ready_quota == 0)
+        return NULL;
+    poller->ready_quota--;
+    poller->ready_count--;
+    poller->ready = job->next;
+    if (!poller->ready)
+        poller->ready_tail = &poller->ready;
+    return job;
+}
+
+struct pollable *poller_take_event(struct weft_poller *poller, uint32_t *events) {
+    struct epoll_event *event = &poller->batch[poller->batch_next++];
+    if (event->data.u64 == WAKE_EVENT)
+        return NULL;
+    struct poll_slot *slot = &poller->slots[(uint32_t)event->data.u64];
+    if (slot->generation != (uint32_t)(event->data.u64 >> 32))
+        return NULL;
+    *events = event->events;
+    return slot->node;
+}
+
+static void drain_inbox(struct weft_poller *poller) {
+    if (!__atomic_load_n(&poller->inbox, __ATOMIC_SEQ_CST))
+        return;
+    struct weft_msg *newest = __atomic_exchange_n(&poller->inbox, NULL, __ATOMIC_SEQ_CST);
+    struct weft_msg *oldest = NULL;
+    while (newest) {
+        struct weft_msg *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest) {
+        struct weft_msg *msg = oldest;
+        oldest = msg->next;
+        msg->run(msg, poller);
+    }
+}
+
+static void fire_timers(struct weft_poller *poller) {
+    uint64_t until = poller->closing ? UINT64_MAX : poller->now;
+    if (wheel_next(&poller->wheel) > until)
+        return;
+    struct weft_timer *timer = wheel_advance(&poller->wheel, until);
+    while (timer) {
+        struct weft_poll_timer *t = (struct weft_poll_timer *)timer;
+        timer = timer->next;
+        t->msg.run(&t->msg, poller);
+    }
+    if (poller->closing)
+        wheel_init(&poller->wheel, poller->now);
+}
+
+// How long to wait; publishes it first and then looks at the inbox again, so that no message is slept over.
+static uint64_t wait_time(struct weft_poller *poller) {
+    if (poller->ready_count || poller->closing)
+        return 0;
+    uint64_t until = wheel_next(&poller->wheel);
+    if (until <= poller->now)
+        return 0;
+    a64_swap(&poller->sleep_until, until);
+    if (__atomic_load_n(&poller->inbox, __ATOMIC_SEQ_CST)) {
+        a64_store(&poller->sleep_until, 0);
+        return 0;
+    }
+    if (until == UINT64_MAX)
+        return SYS_FOREVER;
+    uint64_t now = sys_now(); // `poller->now` may be old by all that ran since
+    return until > now ? until - now : 0;
+}
+
+void poller_fetch(struct weft_poller *poller) {
+    uint64_t timeout = wait_time(poller);
+    int n = sys_epoll_wait(poller->epfd, poller->batch, POLLER_BATCH, timeout);
+    if (__atomic_load_n(&poller->sleep_until, __ATOMIC_RELAXED))
+        a64_store(&poller->sleep_until, 0);
+    poller->now = sys_now();
+    poller->batch_next = 0;
+    poller->batch_count = n > 0 ? n : 0; // an interrupted wait is an empty one
+    fire_timers(poller);
+    drain_inbox(poller);
+    poller->ready_quota = poller->ready_count;
+}

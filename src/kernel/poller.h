@@ -1,0 +1,134 @@
+// Weft - poller: one event source with its timers, descriptors, inbox and ready list
+// SPDX-License-Identifier: Apache-2.0
+//
+// A poller belongs to the worker that holds its lease: one 64-bit word, an epoch and HELD or OUT. The driver lets the
+// lease OUT under a new epoch before it works on an item, and takes it back by compare-and-swap afterwards; in between
+// the program's code may run, and if it stays away too long another worker takes the poller (worker.h).
+//
+// Who may touch what:
+// - `lease`, `inbox`, `sleep_until`: any thread, atomically.
+// - everything else: only while HELD, by the driver, or inside an order passed to poller_do().
+//
+// Always holds: an event names slot and generation, never a pointer, so an event that outlived its descriptor finds
+// nothing. The ready list and the batch live here, not with the worker, so a relay loses nothing of them.
+#ifndef WEFT_SRC_KERNEL_POLLER_H
+#define WEFT_SRC_KERNEL_POLLER_H
+
+#include "kernel/atomics.h"
+#include "kernel/sys.h"
+#include "kernel/wheel.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mpoller;
+struct pollable;
+
+enum { POLLER_BATCH = 16, POLLER_NO_SLOT = -1 };
+
+struct pollable_ops {
+    // Something happened on the descriptor. Called by the driver with the lease OUT and a reference held.
+    void (*event)(struct pollable *node, uint32_t events);
+    // The last reference is gone: free the object. Any thread; may run the program's deleters.
+    void (*release)(struct pollable *node);
+    // The pool ends: close this descriptor and end what depends on it. Called by the driver with the lease OUT.
+    void (*abort)(struct pollable *node);
+};
+
+// What the owner of a descriptor embeds. Being registered holds one reference.
+struct pollable {
+    const struct pollable_ops *ops;
+    struct weft_poller *poller; // for life
+    uint32_t refs;              // atomic
+    int32_t slot;               // POLLER_NO_SLOT exactly when not registered
+    int fd;
+};
+
+struct poll_slot {
+    struct pollable *node;
+    uint32_t generation;
+    int32_t next_free;
+};
+
+struct weft_poller {
+    uint64_t lease;
+    struct weft_msg *inbox; // pushed by anyone, newest first
+    uint64_t sleep_until;   // 0 exactly when the driver is not about to sleep, else until when
+    uint32_t born;          // atomic: a driver was called for it
+    uint32_t load;          // atomic: connections dealt to it
+    unsigned index;
+    struct mpoller *pool;
+
+    int epfd;
+    int wakefd;
+    uint64_t now; // when the last batch was fetched
+    uint64_t seen_lease; // the watch's last look
+    int batch_next, batch_count;
+    unsigned ready_quota; // items of the ready list to run before the next fetch
+    unsigned ready_count;
+    struct weft_job *ready, **ready_tail;
+    struct poll_slot *slots;
+    int32_t slot_count, slot_free;
+    bool closing; // the pool ends: timers fire as disrupted
+    struct weft_poller *next_orphan;
+    struct epoll_event batch[POLLER_BATCH];
+    struct wheel wheel;
+};
+
+int poller_init(struct weft_poller *poller, struct mpoller *pool, unsigned index);
+void poller_destroy(struct weft_poller *poller);
+
+static inline void pollable_ref(struct pollable *node) { a32_add(&node->refs, 1); }
+static inline void pollable_unref(struct pollable *node) {
+    if (a32_sub(&node->refs, 1) == 1)
+        node->ops->release(node);
+}
+
+// The one door to a poller for code that may run anywhere. `msg` must not be pending already, and must stay valid until
+// it has run. On the thread that drives the poller it runs at once, else it is posted, and a sleeping poller is woken
+// if it would sleep past `due` (ns; 0 means now).
+void poller_do(struct weft_poller *poller, struct weft_msg *msg, uint64_t due);
+
+// Wakes the driver if it sleeps.
+void poller_wake(struct weft_poller *poller);
+
+// The rest is for the holder of the lease.
+// Registers node->fd and takes a reference. -1 with errno when the system refuses.
+int poller_register(struct weft_poller *poller, struct pollable *node, uint32_t events);
+int poller_modify(struct weft_poller *poller, struct pollable *node, uint32_t events);
+// Forgets the descriptor, but leaves the registration's reference to the caller. The descriptor must be closed by the
+// caller, or, if `keep` is true, stays open and is taken out of the event back end.
+void poller_unregister(struct weft_poller *poller, struct pollable *node, bool keep);
+static inline void poller_arm(struct weft_poller *poller, struct weft_poll_timer *timer, uint64_t expire) {
+    if (wheel_has(&timer->timer))
+        wheel_remove(&poller->wheel, &timer->timer);
+    wheel_add(&poller->wheel, &timer->timer, expire);
+}
+static inline void poller_disarm(struct weft_poller *poller, struct weft_poll_timer *timer) {
+    if (wheel_has(&timer->timer))
+        wheel_remove(&poller->wheel, &timer->timer);
+}
+static inline void poller_ready(struct weft_poller *poller, struct weft_job *job) {
+    job->next = NULL;
+    *poller->ready_tail = job;
+    poller->ready_tail = &job->next;
+    poller->ready_count++;
+}
+struct weft_job *poller_take_ready(struct weft_poller *poller);
+// Nothing of its own is left to do; what the event back end holds does not count.
+static inline bool poller_is_empty(const struct weft_poller *poller) {
+    return poller->batch_next >= poller->batch_count && poller->ready_count == 0 &&
+           !__atomic_load_n(&poller->inbox, __ATOMIC_SEQ_CST);
+}
+// Takes the next event of the batch; NULL when it was stale.
+struct pollable *poller_take_event(struct weft_poller *poller, uint32_t *events);
+// Waits for events, at most until the next timer, and not at all while the ready list has work; then runs the orders of
+// expired timers and of the inbox.
+void poller_fetch(struct weft_poller *poller);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,286 @@
+// Weft - the pool of workers: making them, calling them, the queue, and the way out
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/log.h"
+
+enum { FALSE_RELAY_NS = 100000, MAX_PATIENCE = 2 };
+
+int mpoller_init(struct mpoller *pool, unsigned pollers, unsigned handlers) {
+    memset(pool, 0, sizeof *pool);
+    if (pollers == 0 || pollers > 1024) {
+        errno = EINVAL;
+        return -1;
+    }
+    pool->pollers = calloc(pollers, sizeof *pool->pollers);
+    if (!pool->pollers)
+        return -1;
+    pool->queue_tail = &pool->queue;
+    pool->permits = pool->handler_limit = handlers ? (int32_t)handlers : 1;
+    pool->asymmetric = sys_membarrier_init();
+    for (; pool->count < pollers; pool->count++) {
+        if (poller_init(&pool->pollers[pool->count], pool, pool->count) == 0)
+            continue;
+        int error = errno;
+        while (pool->count > 0)
+            poller_destroy(&pool->pollers[--pool->count]);
+        free(pool->pollers);
+        errno = error;
+        return -1;
+    }
+    return 0;
+}
+
+static unsigned worker_limit(const struct mpoller *pool) {
+    int32_t handlers = pool->handler_limit > 0 ? pool->handler_limit : 1;
+    return (unsigned)handlers + 2 * pool->count + 1 + __atomic_load_n(&pool->waiting, __ATOMIC_RELAXED);
+}
+
+static int start_worker(struct mpoller *pool) WEFT_TSA(requires_capability(pool->lock)) {
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker)
+        return -1;
+    worker->buffer = malloc(WORKER_BUFFER);
+    worker->pool = pool;
+    if (!worker->buffer || sys_thread_start(&worker->thread, worker_main, worker) < 0) {
+        free(worker->buffer);
+        free(worker);
+        return -1;
+    }
+    worker->next = pool->all;
+    pool->all = worker;
+    pool->workers++;
+    return 0;
+}
+
+bool pool_call_worker(struct mpoller *pool) {
+    struct worker *worker = pool->idle;
+    if (worker) {
+        pool->idle = worker->next_idle;
+        pool->called++;
+        a32_add(&worker->wake, 1);
+        sys_futex_wake(&worker->wake, 1);
+        return true;
+    }
+    if (pool->called > 0) // somebody is on the way and will look at everything
+        return true;
+    if (pool->workers < worker_limit(pool) && start_worker(pool) == 0) {
+        pool->called++;
+        return true;
+    }
+    pool->stats.refused++;
+    if (!pool->watch)
+        return false;
+    a32_store(&pool->watch_called, 1); // better no watch than no driver
+    a32_add(&pool->watch->wake, 1);
+    sys_futex_wake(&pool->watch->wake, 1);
+    return true;
+}
+
+// Each thing to do calls one worker; a worker on its way takes the first thing it finds and calls for what is left.
+static void call_for_rest(struct mpoller *pool) WEFT_TSA(requires_capability(pool->lock)) {
+    bool queue = a32_load(&pool->queued) > 0 && ai32_load(&pool->permits) > 0;
+    if (pool->orphans || queue || (!pool->watch && !pool->watch_disabled))
+        pool_call_worker(pool);
+}
+
+void mpoller_birth(struct weft_poller *poller) {
+    struct mpoller *pool = poller->pool;
+    if (a32_swap(&poller->born, 1))
+        return;
+    sys_lock(&pool->lock);
+    poller->next_orphan = pool->orphans;
+    pool->orphans = poller;
+    if (!pool_call_worker(pool))
+        weft_log(WEFT_LOG_ERROR, "no thread can be made to drive a poller: %s", strerror(errno));
+    sys_unlock(&pool->lock);
+}
+
+void pool_give_away(struct weft_poller *poller) {
+    struct mpoller *pool = poller->pool;
+    sys_lock(&pool->lock);
+    poller->next_orphan = pool->orphans;
+    pool->orphans = poller;
+    pool->stats.given++;
+    if (!pool_call_worker(pool))
+        weft_log(WEFT_LOG_WARN, "a callback waits, and no further thread can be made: %s", strerror(errno));
+    sys_unlock(&pool->lock);
+}
+
+void pool_queue(struct mpoller *pool, struct weft_job *job) {
+    job->next = NULL;
+    sys_lock(&pool->lock);
+    *pool->queue_tail = job;
+    pool->queue_tail = &job->next;
+    pool->stats.queued++;
+    // Counted before the permits are read; whoever lays one down reads the count after.
+    a32_add(&pool->queued, 1);
+    if (ai32_load(&pool->permits) > 0)
+        pool_call_worker(pool);
+    sys_unlock(&pool->lock);
+}
+
+struct weft_job *pool_take_queued(struct mpoller *pool) {
+    sys_lock(&pool->lock);
+    struct weft_job *job = pool->queue;
+    if (job) {
+        pool->queue = job->next;
+        if (!pool->queue)
+            pool->queue_tail = &pool->queue;
+        a32_sub(&pool->queued, 1);
+    }
+    sys_unlock(&pool->lock);
+    return job;
+}
+
+void pool_call_for_queue(struct mpoller *pool) {
+    if (a32_load(&pool->queued) == 0)
+        return;
+    sys_lock(&pool->lock);
+    if (a32_load(&pool->queued) > 0)
+        pool_call_worker(pool);
+    sys_unlock(&pool->lock);
+}
+
+void mpoller_add_permits(struct mpoller *pool, int n) {
+    sys_lock(&pool->lock);
+    pool->handler_limit += n;
+    sys_unlock(&pool->lock);
+    ai32_add(&pool->permits, n);
+    if (n > 0)
+        pool_call_for_queue(pool);
+}
+
+void pool_judge_relay(struct mpoller *pool) {
+    sys_lock(&pool->lock);
+    if (sys_now() - pool->relay_time < FALSE_RELAY_NS) {
+        pool->stats.false_relays++;
+        if (pool->patience < MAX_PATIENCE)
+            pool->patience++;
+    } else if (pool->patience > 0) {
+        pool->patience--;
+    }
+    sys_unlock(&pool->lock);
+}
+
+static void wait_idle(struct mpoller *pool, struct worker *worker) WEFT_TSA(requires_capability(pool->lock)) {
+    uint32_t seen = a32_load(&worker->wake);
+    worker->next_idle = pool->idle;
+    pool->idle = worker;
+    sys_unlock(&pool->lock);
+    while (a32_load(&worker->wake) == seen)
+        sys_futex_wait(&worker->wake, seen, SYS_FOREVER);
+    sys_lock(&pool->lock);
+    if (pool->called > 0)
+        pool->called--;
+}
+
+// What a worker that looks around finds first; false when there is nothing.
+static bool find_duty(struct mpoller *pool, struct weft_poller **poller, enum duty *duty)
+    WEFT_TSA(requires_capability(pool->lock)) {
+    if (pool->orphans) {
+        *poller = pool->orphans;
+        pool->orphans = (*poller)->next_orphan;
+        *duty = DUTY_DRIVE;
+        call_for_rest(pool);
+        return true;
+    }
+    if (a32_load(&pool->queued) > 0 && ai32_load(&pool->permits) > 0) {
+        *duty = DUTY_QUEUE;
+        if (a32_load(&pool->queued) > 1)
+            call_for_rest(pool);
+        return true;
+    }
+    if (a32_load(&pool->stopping)) {
+        *duty = DUTY_LEAVE;
+        return true;
+    }
+    return false;
+}
+
+enum duty pool_stand_by(struct worker *worker, struct weft_poller **poller) {
+    struct mpoller *pool = worker->pool;
+    enum duty duty = DUTY_LEAVE;
+    sys_lock(&pool->lock);
+    if (!worker->greeted) {
+        worker->greeted = true;
+        if (pool->called > 0)
+            pool->called--;
+    }
+    while (!find_duty(pool, poller, &duty)) {
+        if (pool->watch || pool->watch_disabled) {
+            wait_idle(pool, worker);
+            continue;
+        }
+        pool->watch = worker;
+        a32_store(&pool->watch_called, 0);
+        sys_unlock(&pool->lock);
+        *poller = watch_run(worker);
+        sys_lock(&pool->lock);
+        if (pool->watch == worker)
+            pool->watch = NULL;
+        if (*poller) {
+            duty = DUTY_DRIVE;
+            call_for_rest(pool);
+            break;
+        }
+    }
+    sys_unlock(&pool->lock);
+    return duty;
+}
+
+static void wake_everybody(struct mpoller *pool) WEFT_TSA(requires_capability(pool->lock)) {
+    for (struct worker *w = pool->all; w; w = w->next) {
+        a32_add(&w->wake, 1);
+        sys_futex_wake(&w->wake, 1);
+    }
+    pool->idle = NULL;
+}
+
+static void stop_order(struct weft_msg *msg, struct weft_poller *poller) {
+    (void)poller; // arriving is enough: the driver wakes and sees that the pool stops
+    free(msg);
+}
+
+void mpoller_stop(struct mpoller *pool) {
+    struct worker *self = sys_self();
+    if (self && self->pool == pool && self->poller && self->out && lease_take_back(self, self->poller)) {
+        struct weft_poller *mine = self->poller;
+        self->poller = NULL;
+        pool_give_away(mine);
+    }
+    a32_swap(&pool->stopping, 1);
+    for (unsigned i = 0; i < pool->count; i++) {
+        struct weft_msg *msg = malloc(sizeof *msg);
+        if (msg && a32_load(&pool->pollers[i].born)) {
+            msg->run = stop_order;
+            poller_do(&pool->pollers[i], msg, 0);
+        } else {
+            free(msg);
+        }
+    }
+    sys_lock(&pool->lock);
+    wake_everybody(pool);
+    struct worker *worker;
+    while ((worker = pool->all) != NULL) {
+        pool->all = worker->next;
+        sys_unlock(&pool->lock);
+        if (worker == self) {
+            sys_thread_detach(worker->thread);
+        } else {
+            sys_thread_join(worker->thread);
+            free(worker->buffer);
+            free(worker);
+        }
+        sys_lock(&pool->lock);
+    }
+    sys_unlock(&pool->lock);
+    for (unsigned i = 0; i < pool->count; i++)
+        poller_destroy(&pool->pollers[i]);
+    free(pool->pollers);
+    pool->pollers = NULL;
+}

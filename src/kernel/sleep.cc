@@ -1,0 +1,129 @@
+// Weft - CommSleep: the machine of one timer
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/sleep.h"
+
+#include <errno.h>
+
+#include "workflow/detail/container_of.h"
+
+namespace {
+
+constexpr uint64_t NEVER = UINT64_MAX;
+
+} // namespace
+
+static_assert(sizeof(SleepSession) <= 64, "a timer is at most one cache line");
+
+int CommSleep::start(struct mpoller *pool, SleepSession *session) {
+    struct timespec value;
+    if (session->duration(&value) < 0)
+        return -1;
+    if (value.tv_nsec < 0 || value.tv_nsec >= 1000000000) {
+        errno = EINVAL;
+        return -1;
+    }
+    uint64_t expire = NEVER;
+    if (value.tv_sec >= 0 && value.tv_sec < INT64_MAX / 4000000000)
+        expire = sys_now() + static_cast<uint64_t>(value.tv_sec) * 1000000000u + static_cast<uint64_t>(value.tv_nsec);
+    session->poller = mpoller_pick(pool);
+    session->timed.timer.prev = nullptr;
+    session->timed.timer.expire = expire;
+    session->timed.msg.run = run_order;
+    a32_store(&session->state, ARMING);
+    a32_add(&pool->live, 1);
+    poller_do(session->poller, &session->timed.msg, expire);
+    return 0;
+}
+
+int CommSleep::cancel(SleepSession *session) {
+    for (;;) {
+        uint32_t state = a32_load(&session->state);
+        uint32_t next = state == ARMING ? ARM_CANCELED : state == ARMED ? CANCELING : state == DUE ? DUE_CANCELED : IDLE;
+        if (next == IDLE) {
+            errno = ENOENT;
+            return -1;
+        }
+        if (!a32_cas(&session->state, state, next))
+            continue;
+        if (next == CANCELING)
+            poller_do(session->poller, &session->timed.msg, 0);
+        else if (next == ARM_CANCELED)
+            poller_wake(session->poller);
+        return 0;
+    }
+}
+
+SleepSession *CommSleep::of(struct weft_msg *msg) {
+    return WEFT_CONTAINER_OF(WEFT_CONTAINER_OF(msg, weft_poll_timer, msg), SleepSession, timed);
+}
+
+SleepSession *CommSleep::of(struct weft_job *job) { return WEFT_CONTAINER_OF(job, SleepSession, job); }
+
+// Runs with the lease held: as an order, or because its time came.
+void CommSleep::run_order(struct weft_msg *msg, struct weft_poller *poller) {
+    SleepSession *session = of(msg);
+    struct weft_poll_timer *timed = &session->timed;
+    switch (a32_load(&session->state)) {
+    case ARMING:
+        if (a32_cas(&session->state, ARMING, ARMED)) {
+            if (poller->closing && a32_cas(&session->state, ARMED, DUE_STOPPED)) {
+                make_due(session, poller, DUE_STOPPED);
+                return;
+            }
+            wheel_add(&poller->wheel, &timed->timer, timed->timer.expire);
+            return;
+        }
+        make_due(session, poller, DUE_CANCELED); // canceled on the way
+        return;
+    case ARM_CANCELED:
+        make_due(session, poller, DUE_CANCELED);
+        return;
+    case ARMED: {
+        State due = poller->closing ? DUE_STOPPED : DUE;
+        if (a32_cas(&session->state, ARMED, due))
+            make_due(session, poller, due);
+        else // canceled this moment: the order to take it out will come
+            a32_store(&session->state, CANCEL_FIRED);
+        return;
+    }
+    case CANCELING:
+        if (wheel_has(&timed->timer)) {
+            wheel_remove(&poller->wheel, &timed->timer);
+            make_due(session, poller, DUE_CANCELED);
+        } else {
+            a32_store(&session->state, CANCEL_FIRED);
+        }
+        return;
+    default: // CANCEL_FIRED
+        make_due(session, poller, DUE_CANCELED);
+        return;
+    }
+}
+
+// The engine's own executor or the program's: with a permit, and queued if need be.
+void CommSleep::run_due(struct weft_job *job) {
+    SleepSession *session = of(job);
+    job->run = run_handle;
+    mpoller_deliver(session->poller->pool, job, nullptr);
+}
+
+void CommSleep::run_handle(struct weft_job *job) {
+    SleepSession *session = of(job);
+    struct mpoller *pool = session->poller->pool;
+    uint32_t state = a32_swap(&session->state, IDLE); // from here on a cancel is too late
+    if (state == DUE)
+        session->handle(SS_STATE_COMPLETE, 0);
+    else if (state == DUE_CANCELED)
+        session->handle(SS_STATE_ERROR, ECANCELED);
+    else
+        session->handle(SS_STATE_DISRUPTED, 0);
+    mpoller_leave(pool);
+}
+
+void CommSleep::refuse(SleepSession *session) { session->handle(SS_STATE_DISRUPTED, 0); }
+
+void CommSleep::make_due(SleepSession *session, struct weft_poller *poller, State due) {
+    a32_store(&session->state, due);
+    session->job.run = run_due;
+    poller_ready(poller, &session->job);
+}

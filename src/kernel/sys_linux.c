@@ -1,0 +1,76 @@
+// Weft - sys.h on Linux: the parts too large to inline (threads, lock contention, membarrier)
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/sys.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include <linux/membarrier.h>
+
+__thread struct worker *sys_self_tls;
+__thread uint32_t sys_depth_tls;
+
+// Sections under these locks are some tens of instructions, so a short spin usually sees the owner leave; on one core
+// spinning is hopeless, hence so few rounds before sleeping.
+enum { LOCK_SPINS = 64 };
+
+void sys_lock_slow(struct weft_lock *lock) WEFT_TSA(no_thread_safety_analysis) {
+    for (int i = 0; i < LOCK_SPINS; i++) {
+        unsigned free_word = 0;
+        if (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) == 0 &&
+            __atomic_compare_exchange_n(&lock->word, &free_word, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            return;
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#endif
+    }
+    while (__atomic_exchange_n(&lock->word, 2, __ATOMIC_ACQUIRE) != 0)
+        sys_futex_wait(&lock->word, 2, SYS_FOREVER);
+}
+
+struct start_args {
+    void (*run)(struct worker *);
+    struct worker *arg;
+};
+
+static void *thread_main(void *p) {
+    struct start_args args = *(struct start_args *)p;
+    free(p);
+    args.run(args.arg);
+    return NULL;
+}
+
+int sys_thread_start(struct sys_thread *thread, void (*run)(struct worker *), struct worker *arg) {
+    struct start_args *args = malloc(sizeof *args);
+    pthread_t id;
+    sigset_t all, old;
+    int ret;
+
+    if (!args)
+        return -1;
+    args->run = run;
+    args->arg = arg;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    ret = pthread_create(&id, NULL, thread_main, args);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (ret != 0) {
+        free(args);
+        errno = ret;
+        return -1;
+    }
+    thread->id = (uint64_t)id;
+    return 0;
+}
+
+void sys_thread_join(struct sys_thread thread) { pthread_join((pthread_t)thread.id, NULL); }
+
+void sys_thread_detach(struct sys_thread thread) { pthread_detach((pthread_t)thread.id); }
+
+bool sys_membarrier_init(void) {
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+void sys_membarrier(void) { syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0); }

@@ -1,0 +1,113 @@
+// Weft - the watch: sees which drivers are stuck in user code, and takes their pollers
+// SPDX-License-Identifier: Apache-2.0
+//
+// There is no clock on the hot path. The watch compares lease words: OUT under the same epoch at two looks running
+// means stuck. It takes the poller by compare-and-swap and drives it at once, after calling a successor. Each look
+// costs some 20 us of CPU, so the period adapts: short for a while after a relay, a millisecond while callbacks run,
+// asleep after a second in which nothing changed and every lease is HELD.
+//
+// Falling asleep: set `watch_asleep`, membarrier, look once more, sleep only if all are still HELD. A let-go stores its
+// lease and then reads the flag; the membarrier stands in for the fence it leaves out, so one of the two sees the other.
+#include <errno.h>
+#include <string.h>
+
+#include "kernel/log.h"
+#include "kernel/pool.h"
+
+enum {
+    LOOK_NS = 1000000,       // while callbacks run
+    LOOK_ALERT_NS = 250000,  // for a while after a relay
+    ALERT_NS = 100000000,    // how long that is
+    CALM_NS = 1000000000,    // unchanged for so long: sleep
+};
+
+void mpoller_wake_watch(struct mpoller *pool) {
+    if (!a32_swap(&pool->watch_asleep, 0))
+        return;
+    sys_lock(&pool->lock);
+    if (pool->watch) {
+        a32_add(&pool->watch->wake, 1);
+        sys_futex_wake(&pool->watch->wake, 1);
+    }
+    sys_unlock(&pool->lock);
+}
+
+static bool all_held(const struct mpoller *pool) {
+    for (unsigned i = 0; i < pool->count; i++) {
+        if (lease_is_out(__atomic_load_n(&pool->pollers[i].lease, __ATOMIC_SEQ_CST)))
+            return false;
+    }
+    return true;
+}
+
+static void sleep_until_let_go(struct worker *worker, uint32_t called) {
+    struct mpoller *pool = worker->pool;
+    a32_swap(&pool->watch_asleep, 1);
+    if (pool->asymmetric)
+        sys_membarrier();
+    if (all_held(pool))
+        sys_futex_wait(&worker->wake, called, SYS_FOREVER);
+    a32_store(&pool->watch_asleep, 0);
+}
+
+static uint64_t period(struct mpoller *pool, uint64_t now) {
+    sys_lock(&pool->lock);
+    bool alert = pool->relay_time && now - pool->relay_time < ALERT_NS;
+    uint64_t ns = (uint64_t)(alert ? LOOK_ALERT_NS : LOOK_NS) << pool->patience;
+    sys_unlock(&pool->lock);
+    return ns;
+}
+
+static bool take_over(struct worker *worker, struct weft_poller *poller, uint64_t word) {
+    struct mpoller *pool = worker->pool;
+    if (!a64_cas(&poller->lease, word, lease_word((word >> 1) + 1, false)))
+        return false;
+    sys_lock(&pool->lock);
+    pool->stats.relays++;
+    pool->relay_time = sys_now();
+    pool->watch = NULL;
+    if (!pool_call_worker(pool)) // drive all the same: the first worker that comes back becomes the watch
+        weft_log(WEFT_LOG_WARN, "a callback blocks, and no further thread can be made: %s", strerror(errno));
+    sys_unlock(&pool->lock);
+    return true;
+}
+
+// One look at all leases. Returns the poller taken over, and whether anything moved.
+static struct weft_poller *look(struct worker *worker, bool *moved) {
+    struct mpoller *pool = worker->pool;
+    *moved = false;
+    for (unsigned i = 0; i < pool->count; i++) {
+        struct weft_poller *poller = &pool->pollers[i];
+        uint64_t word = a64_load(&poller->lease);
+        bool same = word == poller->seen_lease;
+        if (!same || lease_is_out(word))
+            *moved = true;
+        if (same && lease_is_out(word) && take_over(worker, poller, word))
+            return poller;
+        poller->seen_lease = word;
+    }
+    return NULL;
+}
+
+struct weft_poller *watch_run(struct worker *worker) {
+    struct mpoller *pool = worker->pool;
+    uint64_t changed = sys_now();
+    for (unsigned i = 0; i < pool->count; i++)
+        pool->pollers[i].seen_lease = UINT64_MAX;
+    for (;;) {
+        uint32_t called = a32_load(&worker->wake);
+        bool moved;
+        if (a32_load(&pool->stopping) || a32_load(&pool->watch_called))
+            return NULL;
+        sys_futex_wait(&worker->wake, called, period(pool, sys_now()));
+        struct weft_poller *taken = look(worker, &moved);
+        if (taken)
+            return taken;
+        uint64_t now = sys_now();
+        __atomic_fetch_add(&pool->stats.looks, 1, __ATOMIC_RELAXED);
+        if (moved)
+            changed = now;
+        else if (now - changed > CALM_NS)
+            sleep_until_let_go(worker, called);
+    }
+}

@@ -1,0 +1,304 @@
+// Weft - workers: driving a poller, running queued completions, standing by
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/worker.h"
+
+#include <stdlib.h>
+
+#include "kernel/pool.h"
+
+// A callback above this mean time, or one relay in ten calls, sends a site's completions to the queue; well below it
+// they come back.
+enum {
+    SITE_LONG_NS = 30000,
+    SITE_SHORT_NS = 15000,
+    SITE_CLIP_NS = 1000000,
+    SITE_SAMPLE = 64,
+    SITE_VERDICT = 64,
+    SITE_RELAYS = 8,
+};
+
+static bool take_permit(struct worker *worker) {
+    if (worker->permit)
+        return true;
+    for (;;) {
+        int32_t n = ai32_load(&worker->pool->permits);
+        if (n <= 0)
+            return false;
+        if (ai32_cas(&worker->pool->permits, n, n - 1))
+            return worker->permit = true;
+    }
+}
+
+static void lay_down_permit(struct worker *worker) {
+    if (!worker->permit)
+        return;
+    worker->permit = false;
+    ai32_add(&worker->pool->permits, 1);
+}
+
+static void run_event(struct worker *worker, struct weft_poller *poller) {
+    uint32_t events;
+    struct pollable *node = poller_take_event(poller, &events);
+    if (!node)
+        return;
+    pollable_ref(node);
+    lease_let_out(worker, poller, lease_next_epoch(poller));
+    node->ops->event(node, events);
+    pollable_unref(node);
+    sys_point(SYS_POINT_LEASE);
+    if (worker->poller == poller)
+        lease_take_back(worker, poller);
+}
+
+static void run_job(struct worker *worker, struct weft_poller *poller, struct weft_job *job) {
+    lease_let_out(worker, poller, lease_next_epoch(poller));
+    job->run(job);
+    sys_point(SYS_POINT_LEASE);
+    if (worker->poller == poller)
+        lease_take_back(worker, poller);
+}
+
+// Before sleeping: gives the permit up, and takes one queued completion if that was what it waited for.
+static struct weft_job *before_sleep(struct worker *worker) {
+    lay_down_permit(worker);
+    if (ai32_load((int32_t *)&worker->pool->queued) == 0 || !take_permit(worker))
+        return NULL;
+    struct weft_job *job = pool_take_queued(worker->pool);
+    if (!job)
+        lay_down_permit(worker);
+    return job;
+}
+
+// The loop: the next item of the batch, else of the ready list, else fetch. Ends when the poller was taken from the
+// worker, or when the pool stops and the poller has nothing left.
+static void drive(struct worker *worker, struct weft_poller *poller) {
+    worker->poller = poller;
+    while (worker->poller == poller) {
+        struct weft_job *job;
+        if (poller->batch_next < poller->batch_count) {
+            run_event(worker, poller);
+        } else if ((job = poller_take_ready(poller)) != NULL) {
+            run_job(worker, poller, job);
+        } else if (poller->ready_count == 0 && (job = before_sleep(worker)) != NULL) {
+            run_job(worker, poller, job);
+        } else {
+            poller_fetch(poller);
+            if (a32_load(&poller->pool->stopping) && poller_is_empty(poller))
+                break;
+        }
+    }
+    worker->poller = NULL;
+    worker->out = false;
+}
+
+static void run_queued(struct worker *worker) {
+    struct weft_job *job;
+    while (take_permit(worker) && (job = pool_take_queued(worker->pool)) != NULL)
+        job->run(job);
+    lay_down_permit(worker);
+}
+
+static void judge_relay(struct worker *worker) {
+    if (worker->given) {
+        worker->given = NULL;
+        pool_judge_relay(worker->pool);
+    }
+}
+
+void worker_main(struct worker *worker) {
+    struct mpoller *pool = worker->pool;
+    struct weft_poller *poller;
+
+    sys_set_self(worker);
+    for (;;) {
+        judge_relay(worker);
+        if (a32_load(&pool->queued))
+            run_queued(worker);
+        lay_down_permit(worker);
+        switch (pool_stand_by(worker, &poller)) {
+        case DUTY_DRIVE:
+            drive(worker, poller);
+            break;
+        case DUTY_QUEUE:
+            break;
+        case DUTY_LEAVE:
+            sys_set_self(NULL);
+            return;
+        }
+    }
+}
+
+// Few samples decide, with hysteresis; the counters are hints, so lost updates do no harm.
+static void judge_site(struct job_site *site, uint64_t ns, bool relayed) {
+    uint32_t calls = __atomic_load_n(&site->calls, __ATOMIC_RELAXED) + 1;
+    uint32_t relays = __atomic_load_n(&site->relays, __ATOMIC_RELAXED) + (relayed ? 1 : 0);
+    uint32_t mean = __atomic_load_n(&site->mean_ns, __ATOMIC_RELAXED);
+    if (ns && !relayed) {
+        if (ns > SITE_CLIP_NS)
+            ns = SITE_CLIP_NS;
+        mean = mean ? (uint32_t)((mean * UINT64_C(7) + ns) / 8) : (uint32_t)ns;
+        __atomic_store_n(&site->mean_ns, mean, __ATOMIC_RELAXED);
+    }
+    if (calls >= SITE_VERDICT || relays >= SITE_RELAYS) {
+        if (mean > SITE_LONG_NS || relays * 10 > calls)
+            a32_store(&site->queued, 1);
+        else if (mean < SITE_SHORT_NS)
+            a32_store(&site->queued, 0);
+        calls = relays = 0;
+    }
+    __atomic_store_n(&site->calls, calls, __ATOMIC_RELAXED);
+    if (relayed || calls == 0)
+        __atomic_store_n(&site->relays, relays, __ATOMIC_RELAXED);
+}
+
+struct job_site *job_site_create(void) {
+    struct job_site *site = calloc(1, sizeof *site);
+    if (site)
+        site->refs = 1;
+    return site;
+}
+
+void job_site_unref(struct job_site *site) {
+    if (a32_sub(&site->refs, 1) == 1)
+        free(site);
+}
+
+void job_site_begin(struct job_site *site, struct site_probe *probe) {
+    struct worker *worker = sys_self();
+    probe->poller = worker ? worker->poller : NULL;
+    probe->begin = __atomic_load_n(&site->calls, __ATOMIC_RELAXED) % SITE_SAMPLE == 0 ? sys_now() : 0;
+}
+
+void job_site_end(struct job_site *site, const struct site_probe *probe) {
+    struct worker *worker = sys_self();
+    bool relayed = false;
+    if (probe->poller && worker) {
+        relayed = worker->poller != probe->poller ||
+                  (worker->out && a64_load(&probe->poller->lease) != lease_word(worker->epoch, true));
+    }
+    judge_site(site, probe->begin ? sys_now() - probe->begin + 1 : 0, relayed);
+}
+
+static bool site_is_queued(const struct mpoller *pool, struct job_site *site) {
+    enum site_mode mode = pool->mode;
+    if (site && site->mode != SITE_AUTO)
+        mode = (enum site_mode)site->mode;
+    if (mode != SITE_AUTO)
+        return mode == SITE_QUEUED;
+    return site && a32_load(&site->queued) != 0;
+}
+
+void mpoller_deliver(struct mpoller *pool, struct weft_job *job, struct job_site *site) {
+    struct worker *worker = sys_self();
+    if (pool->schedule) {
+        pool->schedule(pool, job);
+        return;
+    }
+    if (!worker || worker->pool != pool || site_is_queued(pool, site) || !take_permit(worker)) {
+        pool_queue(pool, job);
+        return;
+    }
+    sys_point(SYS_POINT_USER_CODE);
+    job->run(job);
+}
+
+bool mpoller_is_worker(const struct mpoller *pool) {
+    const struct worker *worker = sys_self();
+    return worker && worker->pool == pool;
+}
+
+struct weft_poller *mpoller_pick(struct mpoller *pool) {
+    struct worker *worker = sys_self();
+    if (worker && worker->pool == pool && worker->poller)
+        return worker->poller;
+    return &pool->pollers[a32_add(&pool->next, 1) % pool->count];
+}
+
+struct weft_poller *mpoller_deal(struct mpoller *pool, struct weft_poller *home) {
+    struct weft_poller *least = home;
+    uint32_t mine = a32_load(&home->load), fewest = mine;
+    for (unsigned i = 0; i < pool->count; i++) {
+        uint32_t load = a32_load(&pool->pollers[i].load);
+        if (load < fewest) {
+            fewest = load;
+            least = &pool->pollers[i];
+        }
+    }
+    if (mine <= fewest + 1 + fewest / 8) // handing it over costs a message, so only for a clear gain
+        least = home;
+    a32_add(&least->load, 1);
+    return least;
+}
+
+void mpoller_leave(struct mpoller *pool) {
+    if (a32_sub(&pool->live, 1) == 1 && a32_load(&pool->ending))
+        sys_futex_wake(&pool->live, INT32_MAX);
+}
+
+void mpoller_wait_empty(struct mpoller *pool) {
+    uint32_t n;
+    a32_swap(&pool->ending, 1);
+    while ((n = a32_load(&pool->live)) > 0)
+        sys_futex_wait(&pool->live, n, SYS_FOREVER);
+}
+
+// A deferred job reaches a ready list as an order; the job's own node serves as the message.
+struct deferred {
+    struct weft_msg msg;
+    struct weft_job *job;
+};
+
+static void deferred_arrive(struct weft_msg *msg, struct weft_poller *poller) {
+    struct deferred *d = (struct deferred *)msg;
+    poller_ready(poller, d->job);
+    free(d);
+}
+
+void mpoller_defer(struct mpoller *pool, struct weft_job *job) {
+    struct deferred *d = malloc(sizeof *d);
+    if (!d) { // without memory for the detour it runs here, at the price of a deeper stack
+        job->run(job);
+        return;
+    }
+    d->msg.run = deferred_arrive;
+    d->job = job;
+    poller_do(mpoller_pick(pool), &d->msg, 0);
+}
+
+char *worker_buffer(void) {
+    struct worker *worker = sys_self();
+    return worker ? worker->buffer : NULL;
+}
+
+int worker_wait_begin(void) {
+    struct worker *worker = sys_self();
+    if (!worker)
+        return 0;
+    if (worker->waits++ > 0)
+        return 1;
+    a32_add(&worker->pool->waiting, 1);
+    struct weft_poller *poller = worker->poller;
+    if (poller && worker->out && lease_take_back(worker, poller)) {
+        worker->poller = NULL;
+        pool_give_away(poller);
+    }
+    if (worker->permit) {
+        worker->permit_owed = true;
+        lay_down_permit(worker);
+        pool_call_for_queue(worker->pool);
+    }
+    return 1;
+}
+
+void worker_wait_end(int cookie) {
+    struct worker *worker = sys_self();
+    if (!cookie || !worker || --worker->waits > 0)
+        return;
+    a32_sub(&worker->pool->waiting, 1);
+    if (!worker->permit_owed)
+        return;
+    // The callback goes on at once: permits may fall below zero, and new callbacks wait until they recover.
+    worker->permit_owed = false;
+    ai32_add(&worker->pool->permits, -1);
+    worker->permit = true;
+}

@@ -1,0 +1,186 @@
+// Weft - workers: the threads that drive pollers, stand by, and watch; and the pool they form
+// SPDX-License-Identifier: Apache-2.0
+//
+// A worker drives a poller, runs queued completions, or stands by; one of those standing by is the watch. User code
+// runs on the driver itself. When it stays away too long the watch takes its poller over (relay); when it is about to
+// wait for something the kernel knows of, it gives the poller away itself. The robbed worker finishes what it was doing
+// and then stands by.
+//
+// `handle` and what follows needs one of the pool's permits. A driver keeps its permit from item to item and lays it
+// down before it sleeps; a robbed worker takes it along. Completions that find no permit, or whose service asks for it,
+// wait in the pool's queue; whoever lays a permit down looks there.
+//
+// Locks: `mpoller.lock` guards the lists of the pool. It is a leaf: no other lock is taken under it, no user code run.
+//
+// Always holds:
+// - a worker with `out` set let the lease of `poller` out under `epoch`; nobody else can let it out under that epoch.
+// - a poller that was born has a driver, or stands in the list of orphans and somebody has been called.
+// - `queued` > 0 and `permits` > 0 at the same time only while somebody is on the way to the queue.
+#ifndef WEFT_SRC_KERNEL_WORKER_H
+#define WEFT_SRC_KERNEL_WORKER_H
+
+#include "kernel/poller.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { WORKER_BUFFER = 64 * 1024, WORKER_MAX_DEPTH = 32 };
+
+// How completions of a service or target are run.
+enum site_mode {
+    SITE_AUTO = 0,   // inline until they prove to be long
+    SITE_INLINE = 1, // always on the thread that read the message, when it has a permit
+    SITE_QUEUED = 2, // always through the pool's queue
+};
+
+// What is known of the callbacks of one service or target; the counters are hints and may lose an update.
+struct job_site {
+    uint32_t mode;    // enum site_mode as asked for by the owner
+    uint32_t queued;  // atomic: in SITE_AUTO, whether they are queued now
+    uint32_t calls;   // since the last verdict
+    uint32_t relays;  // of those, how many lost the poller
+    uint32_t mean_ns; // of those timed, moving average
+    uint32_t refs;    // atomic: its owner and each connection
+};
+
+// One measured call.
+struct site_probe {
+    struct weft_poller *poller;
+    uint64_t begin;
+};
+
+struct worker {
+    struct mpoller *pool;
+    struct weft_poller *poller; // the one it drives; NULL when it drives none or found itself robbed
+    uint64_t epoch;             // under which it let the lease out
+    bool out;                   // true exactly when the lease was let out and it has not found itself robbed
+    bool permit;                // holds a permit
+    bool permit_owed;           // laid its permit down for a known wait
+    bool greeted;               // has looked around once
+    unsigned waits;             // nested known waits
+    uint32_t wake;              // futex word: bumped to call it
+    struct weft_poller *given;  // the poller it was robbed of, when it was by the watch
+    struct worker *next_idle;
+    struct worker *next;        // all workers of the pool
+    struct sys_thread thread;
+    char *buffer; // WORKER_BUFFER bytes to read into
+};
+
+struct mpoller_stats {
+    uint64_t relays;       // pollers taken from stuck workers
+    uint64_t false_relays; // of those, from workers that came back at once
+    uint64_t given;        // pollers given away before a known wait
+    uint64_t refused;      // times no further worker could be made
+    uint64_t looks;        // of the watch
+    uint64_t queued;       // completions that went through the queue
+};
+
+struct mpoller_owner;
+
+struct mpoller {
+    struct weft_poller *pollers;
+    unsigned count;
+    unsigned next; // atomic: round robin for those who drive none
+
+    // The program's own executor for completions, in place of the workers (customize_event_handler).
+    void (*schedule)(struct mpoller *pool, struct weft_job *job);
+    struct mpoller_owner *owner; // opaque to C
+
+    uint32_t live;         // atomic: timers and connections that have not ended
+    uint32_t watch_asleep; // atomic: let-go must wake the watch
+    bool asymmetric;       // membarrier works: let-go is a plain store
+    uint32_t ending;       // atomic: somebody waits for `live` to become 0
+    uint32_t stopping;     // atomic
+    uint32_t watch_called; // atomic: the watch must leave its post for want of others
+
+    int32_t permits;        // atomic; below zero while more callbacks run than are permitted
+    uint32_t queued;        // atomic: length of the queue
+    int32_t handler_limit;  // permits in all
+    enum site_mode mode;    // for all sites that leave it to SITE_AUTO
+    bool watch_disabled;    // for tests
+    uint32_t waiting;       // workers in known waits
+
+    struct weft_lock lock; // guards the rest
+    struct weft_job *queue, **queue_tail;
+    struct weft_poller *orphans;
+    struct worker *idle;
+    struct worker *watch;
+    struct worker *all;
+    unsigned workers;
+    unsigned called;   // workers woken or started that have not yet looked around
+    unsigned patience; // doublings of the watch's period
+    uint64_t relay_time; // of the last relay
+    struct mpoller_stats stats;
+};
+
+// Makes a pool. Threads start with the first work. -1 with errno.
+int mpoller_init(struct mpoller *pool, unsigned pollers, unsigned handlers);
+// Joins all workers: each finishes the user code it is in. No descriptor may be registered any more. The worker that
+// calls it is not joined. Then frees the tables.
+void mpoller_stop(struct mpoller *pool);
+
+// The poller for something new: the one this thread drives, else in turn.
+struct weft_poller *mpoller_pick(struct mpoller *pool);
+// Calls a driver for a poller that has none yet.
+void mpoller_birth(struct weft_poller *poller);
+void mpoller_wake_watch(struct mpoller *pool);
+
+// Runs a completion now if this thread may, else queues it. `site` may be NULL.
+void mpoller_deliver(struct mpoller *pool, struct weft_job *job, struct job_site *site);
+struct job_site *job_site_create(void);
+void job_site_unref(struct job_site *site);
+// Brackets the program's code in a job of a site.
+void job_site_begin(struct job_site *site, struct site_probe *probe);
+void job_site_end(struct job_site *site, const struct site_probe *probe);
+// Runs a job later on a worker, without a permit of its own: on the ready list of the driven poller, or another's.
+void mpoller_defer(struct mpoller *pool, struct weft_job *job);
+// Something counted in `live` has ended.
+void mpoller_leave(struct mpoller *pool);
+// Waits until nothing is alive.
+void mpoller_wait_empty(struct mpoller *pool);
+// Picks the poller of a new connection: `home` unless it has clearly more than another. Counts it there.
+struct weft_poller *mpoller_deal(struct mpoller *pool, struct weft_poller *home);
+bool mpoller_is_worker(const struct mpoller *pool);
+// Changes the number of permits.
+void mpoller_add_permits(struct mpoller *pool, int n);
+
+// Brackets a wait. begin gives the poller and the permit away and answers 1 on a worker of any pool, else 0.
+int worker_wait_begin(void);
+void worker_wait_end(int cookie);
+
+// The buffer of the calling worker, NULL on other threads.
+char *worker_buffer(void);
+
+static inline uint64_t lease_word(uint64_t epoch, bool out) { return epoch << 1 | (out ? 1 : 0); }
+// Only the holder writes the word, so it may read it without order.
+static inline uint64_t lease_next_epoch(const struct weft_poller *poller) {
+    return (__atomic_load_n(&poller->lease, __ATOMIC_RELAXED) >> 1) + 1;
+}
+static inline bool lease_is_out(uint64_t word) { return (word & 1) != 0; }
+
+// Lets the poller out of the hand. Everything written to it before is seen by whoever takes it.
+static inline void lease_let_out(struct worker *worker, struct weft_poller *poller, uint64_t epoch) {
+    worker->epoch = epoch;
+    worker->out = true;
+    if (worker->pool->asymmetric)
+        a64_store(&poller->lease, lease_word(epoch, true));
+    else
+        a64_swap(&poller->lease, lease_word(epoch, true));
+    if (__builtin_expect(__atomic_load_n(&worker->pool->watch_asleep, __ATOMIC_SEQ_CST) != 0, 0))
+        mpoller_wake_watch(worker->pool);
+}
+// False when another worker has taken the poller meanwhile; the worker then drives none.
+static inline bool lease_take_back(struct worker *worker, struct weft_poller *poller) {
+    worker->out = false;
+    if (a64_cas(&poller->lease, lease_word(worker->epoch, true), lease_word(worker->epoch, false)))
+        return true;
+    worker->poller = NULL;
+    return false;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

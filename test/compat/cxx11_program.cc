@@ -1,0 +1,88 @@
+// Weft - compat: an old program, compiled as C++11 with -fno-exceptions
+// SPDX-License-Identifier: Apache-2.0
+//
+// Uses HTTP types with the server's header alone, as such programs do.
+
+#include "cxx11_program.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include <atomic>
+
+#include "workflow/WFFacilities.h"
+#include "workflow/WFGraphTask.h"
+#include "workflow/WFHttpServer.h"
+#include "workflow/WFOperator.h"
+#include "workflow/Workflow.h"
+
+#if __cplusplus >= 201402L
+#error "this file proves C++11"
+#endif
+
+static void answer(WFHttpTask *task) {
+    const void *body = NULL;
+    size_t size = 0;
+    task->get_req()->get_parsed_body(&body, &size);
+    task->get_resp()->append_output_body(body, size);
+    task->get_resp()->append_output_body(" from C++11");
+}
+
+std::string cxx11_round_trip(const std::string& text) {
+    WFHttpServer server(answer);
+    if (server.start("127.0.0.1", 0) < 0)
+        return "cannot start";
+
+    struct sockaddr_in addr;
+    socklen_t len = sizeof addr;
+    server.get_listen_addr((struct sockaddr *)&addr, &len);
+    std::string url = "http://127.0.0.1:" + std::to_string(ntohs(addr.sin_port)) + "/";
+
+    std::string result;
+    WFFacilities::WaitGroup wait_group(1);
+    WFHttpTask *task = WFTaskFactory::create_http_task(url, 0, 0, [&](WFHttpTask *t) {
+        const void *body;
+        size_t size;
+        if (t->get_state() == WFT_STATE_SUCCESS && t->get_resp()->get_parsed_body(&body, &size))
+            result.assign(static_cast<const char *>(body), size);
+        wait_group.done();
+    });
+    task->get_req()->set_method(HttpMethodPost);
+    task->get_req()->append_output_body(text);
+    task->start();
+    wait_group.wait();
+    server.stop();
+    return result;
+}
+
+int cxx11_parallel_sum(int n) {
+    std::atomic<int> sum(0);
+    WFFacilities::WaitGroup wait_group(1);
+    ParallelWork *all = Workflow::create_parallel_work(
+        [&wait_group](const ParallelWork *) { wait_group.done(); });
+    typedef WFThreadTaskFactory<int, int> Factory;
+    for (int i = 1; i <= n; i++) {
+        WFThreadTask<int, int> *task = Factory::create_thread_task(
+            "sum", [](int *in, int *out) { *out = *in; },
+            [&sum](WFThreadTask<int, int> *t) { sum += *t->get_output(); });
+        *task->get_input() = i;
+        all->add_series(Workflow::create_series_work(task, nullptr));
+    }
+    all->start();
+    wait_group.wait();
+    return sum;
+}
+
+int cxx11_graph_nodes() {
+    std::atomic<int> ran(0);
+    WFFacilities::WaitGroup wait_group(1);
+    WFGraphTask *graph =
+        WFTaskFactory::create_graph_task([&wait_group](WFGraphTask *) { wait_group.done(); });
+    WFGraphNode& a = graph->create_graph_node(WFTaskFactory::create_go_task("g", [&] { ran++; }));
+    WFGraphNode& b = graph->create_graph_node(WFTaskFactory::create_go_task("g", [&] { ran++; }));
+    WFGraphNode& c = graph->create_graph_node(WFTaskFactory::create_go_task("g", [&] { ran++; }));
+    a-->b-->c;
+    graph->start();
+    wait_group.wait();
+    return ran;
+}
