@@ -1,8 +1,8 @@
 // Weft - what parsing a request and encoding an answer cost
 // SPDX-License-Identifier: Apache-2.0
 //
-// One thread, no socket: the share of a request's CPU time that belongs to HTTP itself. "Message" rows include the
-// message object, from constructor to destructor, as a server pays for it.
+// One thread, no socket: the share of a request's CPU time that belongs to HTTP itself. "Message"
+// rows include the message object, from constructor to destructor, as a server pays for it.
 
 #include <benchmark/benchmark.h>
 

@@ -34,7 +34,7 @@ inline bool parse_port(const char *text, unsigned short *port) {
 
 // The one group that Ctrl-C counts down. A function-local static: it exists before the
 // engine's own objects, so it outlives them, whatever still runs at exit.
-inline WFFacilities::WaitGroup& ctrl_c_group() {
+inline WFFacilities::WaitGroup &ctrl_c_group() {
     static WFFacilities::WaitGroup group(1);
     return group;
 }
@@ -47,9 +47,7 @@ inline void end_wait() {
         ctrl_c_group().done();
 }
 
-inline void ctrl_c_handler(int) {
-    end_wait();
-}
+inline void ctrl_c_handler(int) { end_wait(); }
 
 // The default action comes back with the first signal (SA_RESETHAND), so a second Ctrl-C
 // ends the process the hard way.

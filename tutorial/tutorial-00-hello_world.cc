@@ -19,7 +19,7 @@ static void say_hello(WFHttpTask *task) {
 }
 
 // With port 0 the system has chosen; ask the server which it is.
-static unsigned short port_of(const WFHttpServer& server) {
+static unsigned short port_of(const WFHttpServer &server) {
     struct sockaddr_in addr = {};
     socklen_t len = sizeof addr;
     if (server.get_listen_addr(reinterpret_cast<struct sockaddr *>(&addr), &len) < 0)
@@ -30,8 +30,9 @@ static unsigned short port_of(const WFHttpServer& server) {
 int main(int argc, char *argv[]) {
     unsigned short port = 0;
     if (argc != 2 || !parse_port(argv[1], &port)) {
-        fprintf(stderr, "usage: %s PORT\n"
-                        "Answers every HTTP request on PORT (0: a free one) with a greeting.\n",
+        fprintf(stderr,
+                "usage: %s PORT\n"
+                "Answers every HTTP request on PORT (0: a free one) with a greeting.\n",
                 argv[0]);
         return 2;
     }

@@ -44,7 +44,7 @@ static void print_body(protocol::HttpResponse *resp) {
 static void on_answer(WFHttpTask *task) {
     int state = task->get_state();
     if (state == WFT_STATE_ABORTED)
-        return;  // Ctrl-C: main is already on its way out.
+        return; // Ctrl-C: main is already on its way out.
 
     if (state == WFT_STATE_SUCCESS) {
         print_head(task->get_resp());
@@ -59,8 +59,9 @@ static void on_answer(WFHttpTask *task) {
 
 int main(int argc, char *argv[]) {
     if (argc != 2 || argv[1][0] == '-' || argv[1][0] == '\0') {
-        fprintf(stderr, "usage: %s URL\n"
-                        "Fetches URL (http://host[:port]/path; http:// may be left out).\n",
+        fprintf(stderr,
+                "usage: %s URL\n"
+                "Fetches URL (http://host[:port]/path; http:// may be left out).\n",
                 argv[0]);
         return 2;
     }

@@ -77,8 +77,9 @@ static void echo(WFHttpTask *task) {
 int main(int argc, char *argv[]) {
     unsigned short port = 0;
     if (argc != 2 || !parse_port(argv[1], &port)) {
-        fprintf(stderr, "usage: %s PORT\n"
-                        "Answers each HTTP request with the request itself, as text.\n",
+        fprintf(stderr,
+                "usage: %s PORT\n"
+                "Answers each HTTP request with the request itself, as text.\n",
                 argv[0]);
         return 2;
     }

@@ -8,8 +8,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <string>
+#include <strings.h>
 #include <utility>
 #include <vector>
 
@@ -27,23 +27,23 @@ static const size_t kBodyLimit = 64 * 1024 * 1024;
 
 // Headers that concern one connection and must not travel on (RFC 9110, section 7.6.1).
 static void remove_hop_headers(protocol::HttpMessage *message) {
-    static const char *const fixed[] = {"Connection", "Keep-Alive", "Proxy-Connection",
-                                        "Proxy-Authorization", "TE", "Upgrade"};
+    static const char *const fixed[] = {"Connection",          "Keep-Alive", "Proxy-Connection",
+                                        "Proxy-Authorization", "TE",         "Upgrade"};
     std::vector<std::string> names(fixed, fixed + sizeof fixed / sizeof fixed[0]);
     protocol::HttpHeaderCursor cursor(message);
     std::string value;
     while (cursor.find("Connection", value)) {
-        for (const std::string& name : StringUtil::split_filter_empty(value, ','))
+        for (const std::string &name : StringUtil::split_filter_empty(value, ','))
             names.push_back(StringUtil::strip(name));
     }
-    for (const std::string& name : names) {
+    for (const std::string &name : names) {
         cursor.rewind();
         while (cursor.find_and_erase(name))
             cursor.rewind();
     }
 }
 
-static void refuse(protocol::HttpResponse *resp, int status, const std::string& why) {
+static void refuse(protocol::HttpResponse *resp, int status, const std::string &why) {
     protocol::HttpUtil::set_response_status(resp, status);
     resp->add_header_pair("Content-Type", "text/plain");
     resp->append_output_body(why + "\n");
@@ -119,8 +119,9 @@ static void forward(WFHttpTask *task) {
 int main(int argc, char *argv[]) {
     unsigned short port = 0;
     if (argc != 2 || !parse_port(argv[1], &port)) {
-        fprintf(stderr, "usage: %s PORT\n"
-                        "A forward proxy for http:// on PORT; try curl -x 127.0.0.1:PORT URL\n",
+        fprintf(stderr,
+                "usage: %s PORT\n"
+                "A forward proxy for http:// on PORT; try curl -x 127.0.0.1:PORT URL\n",
                 argv[0]);
         return 2;
     }

@@ -45,7 +45,7 @@ static void on_answer(WFHttpTask *task) {
     }
 }
 
-static SeriesWork *fetch_series(const std::string& url) {
+static SeriesWork *fetch_series(const std::string &url) {
     Page *page = new Page{url, "", 0, Clock::now(), 0.0};
     WFHttpTask *task = WFTaskFactory::create_http_task(url, 5, 1, on_answer);
     SeriesWork *series = Workflow::create_series_work(task, nullptr);
@@ -73,8 +73,9 @@ static void print_table(const ParallelWork *all) {
 
 int main(int argc, char *argv[]) {
     if (argc < 2 || argv[1][0] == '-') {
-        fprintf(stderr, "usage: %s URL...\n"
-                        "Fetches all URLs at the same time and prints one line for each.\n",
+        fprintf(stderr,
+                "usage: %s URL...\n"
+                "Fetches all URLs at the same time and prints one line for each.\n",
                 argv[0]);
         return 2;
     }

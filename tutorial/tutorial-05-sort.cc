@@ -32,22 +32,18 @@ typedef WFThreadTask<Range, Nothing> RangeTask;
 // Static: a task that still runs after Ctrl-C works on it until the engine has ended.
 static std::vector<int> numbers;
 
-static void sort_range(Range *range, Nothing *) {
-    std::sort(range->first, range->last);
-}
+static void sort_range(Range *range, Nothing *) { std::sort(range->first, range->last); }
 
 static void merge_range(Range *range, Nothing *) {
     std::inplace_merge(range->first, range->middle, range->last);
 }
 
 // Boundary i of n equal slices.
-static int *cut(size_t i, size_t n) {
-    return numbers.data() + numbers.size() * i / n;
-}
+static int *cut(size_t i, size_t n) { return numbers.data() + numbers.size() * i / n; }
 
 typedef void (*Routine)(Range *, Nothing *);
 
-static void add_range(ParallelWork *round, Routine routine, const Range& range) {
+static void add_range(ParallelWork *round, Routine routine, const Range &range) {
     RangeTask *task = RangeFactory::create_thread_task("sort", routine, nullptr);
     *task->get_input() = range;
     round->add_series(Workflow::create_series_work(task, nullptr));
@@ -83,15 +79,16 @@ int main(int argc, char *argv[]) {
     long slices = 4;
     if (argc < 2 || argc > 3 || !parse_number(argv[1], 1, 1000 * 1000 * 1000, &count) ||
         (argc == 3 && !parse_number(argv[2], 1, 1024, &slices))) {
-        fprintf(stderr, "usage: %s COUNT [SLICES]\n"
-                        "Sorts COUNT random numbers in SLICES slices (default 4, at most 1024).\n",
+        fprintf(stderr,
+                "usage: %s COUNT [SLICES]\n"
+                "Sorts COUNT random numbers in SLICES slices (default 4, at most 1024).\n",
                 argv[0]);
         return 2;
     }
 
     std::mt19937 random(2024);
     numbers.resize(static_cast<size_t>(count));
-    for (int& number : numbers)
+    for (int &number : numbers)
         number = static_cast<int>(random() >> 1);
     std::vector<int> expected = numbers;
 

@@ -64,11 +64,11 @@ static void multiply_band(Band *in, Rows *out) {
 static void keep_band(BandTask *task) {
     if (task->get_state() != WFT_STATE_SUCCESS)
         return;
-    const Rows& rows = *task->get_output();
+    const Rows &rows = *task->get_output();
     std::copy(rows.begin(), rows.end(), product->row(task->get_input()->first));
 }
 
-static BandTask *band_task(const Matrix& left, const Matrix& right, size_t first, size_t last) {
+static BandTask *band_task(const Matrix &left, const Matrix &right, size_t first, size_t last) {
     BandTask *task = BandFactory::create_thread_task("matrix", multiply_band, keep_band);
     Band *in = task->get_input();
     in->left = &left;
@@ -78,7 +78,7 @@ static BandTask *band_task(const Matrix& left, const Matrix& right, size_t first
     return task;
 }
 
-static std::vector<double> times(const Matrix& matrix, const std::vector<double>& vector) {
+static std::vector<double> times(const Matrix &matrix, const std::vector<double> &vector) {
     std::vector<double> result(matrix.size, 0.0);
     for (size_t i = 0; i < matrix.size; i++) {
         for (size_t j = 0; j < matrix.size; j++)
@@ -88,7 +88,7 @@ static std::vector<double> times(const Matrix& matrix, const std::vector<double>
 }
 
 // Freivalds' check: (A x B) v must be A (B v). It costs n x n, not n x n x n.
-static bool product_is_right(const Matrix& left, const Matrix& right) {
+static bool product_is_right(const Matrix &left, const Matrix &right) {
     std::vector<double> ones(left.size, 1.0);
     std::vector<double> got = times(*product, ones);
     std::vector<double> want = times(left, times(right, ones));
@@ -103,7 +103,7 @@ static Matrix *random_matrix(size_t n, unsigned seed) {
     std::mt19937 random(seed);
     std::uniform_real_distribution<double> cell(-1.0, 1.0);
     Matrix *matrix = new Matrix(n);
-    for (double& value : matrix->cells)
+    for (double &value : matrix->cells)
         value = cell(random);
     return matrix;
 }
@@ -113,9 +113,10 @@ int main(int argc, char *argv[]) {
     long bands = 4;
     if (argc < 2 || argc > 3 || !parse_number(argv[1], 1, 4096, &size) ||
         (argc == 3 && !parse_number(argv[2], 1, 1024, &bands))) {
-        fprintf(stderr, "usage: %s SIZE [BANDS]\n"
-                        "Multiplies two random SIZE x SIZE matrices (SIZE at most 4096) in BANDS\n"
-                        "bands of rows (default 4).\n",
+        fprintf(stderr,
+                "usage: %s SIZE [BANDS]\n"
+                "Multiplies two random SIZE x SIZE matrices (SIZE at most 4096) in BANDS\n"
+                "bands of rows (default 4).\n",
                 argv[0]);
         return 2;
     }

@@ -79,4 +79,4 @@ int Message::append(const void *buf, size_t *size) {
     return 0;
 }
 
-}  // namespace netstring
+} // namespace netstring

@@ -22,11 +22,11 @@ public:
     Message() : stage_(LENGTH), length_(0), digits_(0) {}
 
     // Moving is what retries need: the library makes a fresh response in place.
-    Message(Message&& other) = default;
-    Message& operator=(Message&& other) = default;
+    Message(Message &&other) = default;
+    Message &operator=(Message &&other) = default;
 
-    const std::string& text() const { return text_; }
-    void set_text(const std::string& text) { text_ = text; }
+    const std::string &text() const { return text_; }
+    void set_text(const std::string &text) { text_ = text; }
 
 private:
     // Fills v with the bytes to send; they must stay valid until they are sent, which is why
@@ -57,6 +57,6 @@ typedef WFNetworkTask<Request, Response> Task;
 typedef WFServer<Request, Response> Server;
 typedef WFNetworkTaskFactory<Request, Response> Factory;
 
-}  // namespace netstring
+} // namespace netstring
 
 #endif

@@ -50,8 +50,9 @@ static void on_answer(netstring::Task *task) {
 int main(int argc, char *argv[]) {
     unsigned short port = 0;
     if (argc < 4 || !parse_port(argv[2], &port)) {
-        fprintf(stderr, "usage: %s HOST PORT TEXT...\n"
-                        "Sends each TEXT to a tutorial 07 server and prints the answers.\n",
+        fprintf(stderr,
+                "usage: %s HOST PORT TEXT...\n"
+                "Sends each TEXT to a tutorial 07 server and prints the answers.\n",
                 argv[0]);
         return 2;
     }

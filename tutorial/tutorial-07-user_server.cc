@@ -20,7 +20,7 @@ static void turn_around(netstring::Task *task) {
     std::vector<std::string> words = StringUtil::split_filter_empty(task->get_req()->text(), ' ');
     std::reverse(words.begin(), words.end());
     std::string answer;
-    for (const std::string& word : words)
+    for (const std::string &word : words)
         answer.append(answer.empty() ? "" : " ").append(word);
     task->get_resp()->set_text(answer);
 }
@@ -28,8 +28,9 @@ static void turn_around(netstring::Task *task) {
 int main(int argc, char *argv[]) {
     unsigned short port = 0;
     if (argc != 2 || !parse_port(argv[1], &port)) {
-        fprintf(stderr, "usage: %s PORT\n"
-                        "Answers each netstring on PORT (0: a free one) with its words reversed.\n",
+        fprintf(stderr,
+                "usage: %s PORT\n"
+                "Answers each netstring on PORT (0: a free one) with its words reversed.\n",
                 argv[0]);
         return 2;
     }

@@ -77,7 +77,7 @@ static void print_report() {
         exit_code = 1;
         return;
     }
-    for (const auto& entry : report.letters) {
+    for (const auto &entry : report.letters) {
         if (entry.second > most) {
             letter = entry.first;
             most = entry.second;
@@ -91,14 +91,15 @@ static void print_report() {
 }
 
 // A node is a task and its edges. It belongs to the graph, so a reference is all we hold.
-static WFGraphNode& add_step(WFGraphTask *graph, void (*step)()) {
+static WFGraphNode &add_step(WFGraphTask *graph, void (*step)()) {
     return graph->create_graph_node(WFTaskFactory::create_go_task("report", step));
 }
 
 int main(int argc, char *argv[]) {
     if (argc != 2 || argv[1][0] == '-') {
-        fprintf(stderr, "usage: %s FILE\n"
-                        "Prints statistics of the text in FILE.\n",
+        fprintf(stderr,
+                "usage: %s FILE\n"
+                "Prints statistics of the text in FILE.\n",
                 argv[0]);
         return 2;
     }
@@ -106,18 +107,18 @@ int main(int argc, char *argv[]) {
     watch_ctrl_c();
     report.path = argv[1];
 
-    WFTimerTask *pause = WFTaskFactory::create_timer_task(0, 100 * 1000 * 1000, [](WFTimerTask *) {
-        printf("a tenth of a second has passed\n");
-    });
+    WFTimerTask *pause = WFTaskFactory::create_timer_task(
+        0, 100 * 1000 * 1000, [](WFTimerTask *) { printf("a tenth of a second has passed\n"); });
     WFGraphTask *graph = WFTaskFactory::create_graph_task([](WFGraphTask *) { end_wait(); });
-    WFGraphNode& timer = graph->create_graph_node(pause);
-    WFGraphNode& reading = add_step(graph, read_file);
-    WFGraphNode& words = add_step(graph, count_words);
-    WFGraphNode& lines = add_step(graph, measure_lines);
-    WFGraphNode& letters = add_step(graph, count_letters);
-    WFGraphNode& printing = add_step(graph, print_report);
+    WFGraphNode &timer = graph->create_graph_node(pause);
+    WFGraphNode &reading = add_step(graph, read_file);
+    WFGraphNode &words = add_step(graph, count_words);
+    WFGraphNode &lines = add_step(graph, measure_lines);
+    WFGraphNode &letters = add_step(graph, count_letters);
+    WFGraphNode &printing = add_step(graph, print_report);
 
     // An arrow reads "before". Nodes without an arrow to them start at once.
+    // clang-format off
     reading-->words;
     reading-->lines;
     reading-->letters;
@@ -125,6 +126,7 @@ int main(int argc, char *argv[]) {
     lines-->printing;
     letters-->printing;
     timer-->printing;
+    // clang-format on
 
     graph->start();
     ctrl_c_group().wait();

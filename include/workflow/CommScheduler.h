@@ -115,7 +115,10 @@ public:
     int init(size_t poller_threads, size_t handler_threads) {
         return this->comm.init(poller_threads, handler_threads);
     }
+    void close() { this->comm.close(); }
     void deinit() { this->comm.deinit(); }
+    // The engine ends; what is begun now ends as stopped.
+    bool is_closing() const { return this->comm.is_closing(); }
 
     // Acquires a target, waiting as acquire() does, and begins the session on it. *target is NULL when there was none.
     int request(CommSession *session, CommSchedObject *object, int wait_timeout, CommTarget **target);

@@ -53,8 +53,8 @@ public:
 
     // Borrowed, valid as long as the target.
     void get_addr(const struct sockaddr **addr_out, socklen_t *len_out) const {
-        *addr_out = this->addr;
-        *len_out = this->addrlen;
+        *addr_out = this->addr_;
+        *len_out = this->addrlen_;
     }
 
     // Nonzero when a reusable connection is parked; on the peer of a server session: the connection still waits for
@@ -63,10 +63,10 @@ public:
 
 protected:
     void set_ssl(SSL_CTX *ssl_ctx_in, int ssl_connect_timeout_in) {
-        this->ssl_ctx = ssl_ctx_in;
-        this->ssl_connect_timeout = ssl_connect_timeout_in;
+        this->ssl_ctx_ = ssl_ctx_in;
+        this->ssl_connect_timeout_ = ssl_connect_timeout_in;
     }
-    SSL_CTX *get_ssl_ctx() const { return this->ssl_ctx; }
+    SSL_CTX *get_ssl_ctx() const { return this->ssl_ctx_; }
 
 private:
     // A stream socket for the address; made non-blocking by the kernel. Runs on the requesting thread.
@@ -85,16 +85,16 @@ public:
     virtual ~CommTarget();
 
 private:
-    struct sockaddr *addr;
-    socklen_t addrlen;
-    int connect_timeout;
-    int response_timeout;
-    int ssl_connect_timeout;
-    SSL_CTX *ssl_ctx;
-    struct weft_lock lock;
-    CommConnEntry *idle;  // parked connections, latest first; under lock
-    CommConnEntry *owner; // on a server: the connection whose peer this is
-    struct job_site *site;
+    struct sockaddr *addr_;
+    socklen_t addrlen_;
+    int connect_timeout_;
+    int response_timeout_;
+    int ssl_connect_timeout_;
+    SSL_CTX *ssl_ctx_;
+    struct weft_lock lock_;
+    CommConnEntry *idle_;  // parked connections, latest first; under lock
+    CommConnEntry *owner_; // on a server: the connection whose peer this is
+    struct job_site *site_;
     friend class CommConnEntry;
     friend class CommPeer;
     friend class CommClientMachine;
@@ -147,11 +147,11 @@ protected:
     void head_complete();
 
 public:
-    CommMessageIn() : entry(NULL) {}
+    CommMessageIn() : entry_(NULL) {}
     virtual ~CommMessageIn() {}
 
 private:
-    CommConnEntry *entry;
+    CommConnEntry *entry_;
     friend class CommConnEntry;
     friend class CommClientMachine;
     friend class CommServerMachine;
@@ -174,12 +174,12 @@ private:
     virtual void handle(int state, int error) = 0;
 
 protected:
-    CommTarget *get_target() const { return this->target; }
-    CommConnection *get_connection() const { return this->conn; }
-    CommMessageOut *get_message_out() const { return this->out; }
-    CommMessageIn *get_message_in() const { return this->in; }
+    CommTarget *get_target() const { return this->target_; }
+    CommConnection *get_connection() const { return this->conn_; }
+    CommMessageOut *get_message_out() const { return this->out_; }
+    CommMessageIn *get_message_in() const { return this->in_; }
     // How many sessions were before on the connection.
-    long long get_seq() const { return this->seq; }
+    long long get_seq() const { return this->seq_; }
 
 public:
     CommSession();
@@ -191,16 +191,16 @@ private:
         CommSession *session;
     };
 
-    CommTarget *target;
-    CommConnection *conn;
-    CommMessageOut *out;
-    CommMessageIn *in;
-    long long seq;
-    CommConnEntry *entry; // a counted reference
-    Job job;
-    int end_state;
-    int end_error;
-    bool passive; // made by a service
+    CommTarget *target_;
+    CommConnection *conn_;
+    CommMessageOut *out_;
+    CommMessageIn *in_;
+    long long seq_;
+    CommConnEntry *entry_; // a counted reference
+    Job job_;
+    int end_state_;
+    int end_error_;
+    bool passive_; // made by a service
     friend class CommMessageIn;
     friend class CommConnEntry;
     friend class CommClientMachine;
@@ -249,22 +249,25 @@ public:
     int drain(int max);
 
     void get_addr(const struct sockaddr **addr_out, socklen_t *len_out) const {
-        *addr_out = this->bind_addr;
-        *len_out = this->addrlen;
+        *addr_out = this->bind_addr_;
+        *len_out = this->addrlen_;
     }
 
     // Before bind.
-    void set_limits(const struct CommServiceLimits *limits_in) { this->limits = *limits_in; }
-    const struct CommServiceLimits *get_limits() const { return &this->limits; }
+    void set_limits(const struct CommServiceLimits *limits_in) { this->limits_ = *limits_in; }
+    const struct CommServiceLimits *get_limits() const { return &this->limits_; }
     // How many connections ended for this reason so far.
     uint64_t get_close_count(enum CommCloseReason reason) const;
 
 protected:
+    // Whether this thread is inside handle() of a session of this service.
+    bool is_serving_here() const;
+
     void set_ssl(SSL_CTX *ssl_ctx_in, int ssl_accept_timeout_in) {
-        this->ssl_ctx = ssl_ctx_in;
-        this->ssl_accept_timeout = ssl_accept_timeout_in;
+        this->ssl_ctx_ = ssl_ctx_in;
+        this->ssl_accept_timeout_ = ssl_accept_timeout_in;
     }
-    SSL_CTX *get_ssl_ctx() const { return this->ssl_ctx; }
+    SSL_CTX *get_ssl_ctx() const { return this->ssl_ctx_; }
 
 private:
     // The first byte of a request has come. On a worker.
@@ -285,27 +288,27 @@ public:
     virtual ~CommService() {}
 
 private:
-    struct sockaddr *bind_addr;
-    socklen_t addrlen;
-    int listen_timeout;
-    int response_timeout;
-    int ssl_accept_timeout;
-    SSL_CTX *ssl_ctx;
-    struct CommServiceLimits limits;
-    struct job_site *site;
-    class CommListener *listener;
-    std::atomic<int> refs; // bound, and each connection
-    struct weft_lock lock; // guards the two lists
-    CommConnEntry *ages[2][2]; // [used][newest]: connections without a request so far; the others, by last found used
-    std::atomic<size_t> conn_count;
-    std::atomic<bool> draining; // unbound, or about to be: answers end their connection
+    struct sockaddr *bind_addr_;
+    socklen_t addrlen_;
+    int listen_timeout_;
+    int response_timeout_;
+    int ssl_accept_timeout_;
+    SSL_CTX *ssl_ctx_;
+    struct CommServiceLimits limits_;
+    struct job_site *site_;
+    class CommListener *listener_;
+    std::atomic<int> refs_; // bound, and each connection
+    struct weft_lock lock_; // guards the two lists
+    CommConnEntry *ages_[2][2]; // [used][newest]: connections without a request so far; the others, by last found used
+    std::atomic<size_t> conn_count_;
+    std::atomic<bool> draining_; // unbound, or about to be: answers end their connection
     void list_fresh(CommConnEntry *entry);
     CommConnEntry *take_oldest(bool *fresh_one);
     void put_back(CommConnEntry *entry, bool was_used);
     void unlist(CommConnEntry *entry);
     void link(CommConnEntry **ends, CommConnEntry *entry);
     void unlink(CommConnEntry *entry);
-    uint64_t close_counts[CCR_COUNT];
+    uint64_t close_counts_[CCR_COUNT];
     friend class CommConnEntry;
     friend class CommListener;
     friend class CommServerMachine;
@@ -321,16 +324,16 @@ private:
     virtual void handle(int state, int error) = 0;
 
 public:
-    SleepSession() : poller(NULL), state(0) { this->timed.timer.prev = NULL; }
+    SleepSession() : poller_(NULL), state_(0) { this->timed_.timer.prev = NULL; }
     virtual ~SleepSession() {}
 
 private:
     union {
-        struct weft_poll_timer timed;
-        struct weft_job job; // once out of the wheel
+        struct weft_poll_timer timed_;
+        struct weft_job job_; // once out of the wheel
     };
-    struct weft_poller *poller;
-    uint32_t state; // see sleep.cc
+    struct weft_poller *poller_;
+    uint32_t state_; // see sleep.cc
     friend class CommSleep;
     friend class Communicator;
 };
@@ -352,9 +355,12 @@ enum CommHandlerMode { CHM_AUTO = 0, CHM_INLINE = 1, CHM_QUEUED = 2 };
 class Communicator {
 public:
     int init(size_t poller_threads, size_t handler_threads);
-    // Ends everything: new work is refused, sessions and timers end as stopped, then the threads are joined. No service
-    // may be bound any more that its owner does not expect to be unbound here.
+    // The gate: new work is refused from here on, and sessions and timers end as stopped, on workers. Returns when all
+    // connections are closed and all timers handled; callbacks of sessions may still run.
+    void close();
+    // Closes, unless that was done, and joins the threads: every callback has returned.
     void deinit();
+    bool is_closing() const { return this->stopping_; }
 
     int request(CommSession *session, CommTarget *target);
     int reply(CommSession *session);
@@ -377,18 +383,18 @@ public:
 
     // Runs a job on a worker, soon.
     void defer(struct weft_job *job);
-    struct mpoller *get_pool() const { return this->pool; }
+    struct mpoller *get_pool() const { return this->pool_; }
 
-    Communicator() : pool(NULL), event_handler(NULL), stopping(false) {}
+    Communicator() : pool_(NULL), event_handler_(NULL), stopping_(false) {}
     virtual ~Communicator() {}
 
 private:
     static void schedule(struct mpoller *pool, struct weft_job *job);
     static void run_scheduled(void *job);
 
-    struct mpoller *pool;
-    CommEventHandler *event_handler;
-    std::atomic<bool> stopping;
+    struct mpoller *pool_;
+    CommEventHandler *event_handler_;
+    std::atomic<bool> stopping_;
     friend class CommConnEntry;
     friend class CommListener;
     friend class CommClientMachine;

@@ -3,12 +3,12 @@
 #ifndef WEFT_HTTPMESSAGE_H
 #define WEFT_HTTPMESSAGE_H
 
+#include "ProtocolMessage.h"
+#include "http_parser.h"
 #include <stddef.h>
 #include <string.h>
 #include <string>
 #include <utility>
-#include "ProtocolMessage.h"
-#include "http_parser.h"
 
 namespace protocol {
 
@@ -20,10 +20,11 @@ struct HttpMessageHeader {
     size_t value_len;
 };
 
-// What requests and responses have in common. A message is either received (append) or built (set_..., add_...), or
-// received and then changed, as by a proxy. It embeds its parser, so that a small message needs no heap memory.
-// Functions returning bool fail on text that must not stand on the wire (a line end in a header value: splitting a
-// message is not possible) and when memory is exhausted. Source: RFC 9112.
+// What requests and responses have in common. A message is either received (append) or built
+// (set_..., add_...), or received and then changed, as by a proxy. It embeds its parser, so that a
+// small message needs no heap memory. Functions returning bool fail on text that must not stand on
+// the wire (a line end in a header value: splitting a message is not possible) and when memory is
+// exhausted. Source: RFC 9112.
 class HttpMessage : public ProtocolMessage {
 public:
     const char *get_http_version() const { return http_parser_get_version(this->parser); }
@@ -38,13 +39,17 @@ public:
 
     bool add_header(const struct HttpMessageHeader *header);
     bool set_header(const struct HttpMessageHeader *header);
-    bool add_header_pair(const char *name, const char *value);
-    bool set_header_pair(const char *name, const char *value);
+    bool add_header_pair(const char *name, const char *value) {
+        return http_parser_add_header(name, strlen(name), value, strlen(value), this->parser) == 0;
+    }
+    bool set_header_pair(const char *name, const char *value) {
+        return http_parser_set_header(name, strlen(name), value, strlen(value), this->parser) == 0;
+    }
     bool add_header_pair(const std::string &name, const std::string &value);
     bool set_header_pair(const std::string &name, const std::string &value);
 
-    // The body as received; of a chunked message with its framing (HttpUtil decodes it). A zero byte follows. False
-    // until the message is complete.
+    // The body as received; of a chunked message with its framing (HttpUtil decodes it). A zero
+    // byte follows. False until the message is complete.
     bool get_parsed_body(const void **body, size_t *size) const;
 
     // Parts of the body to send. _nocopy borrows until the message is sent.
@@ -75,7 +80,8 @@ public:
 
     const http_parser_t *get_parser() const { return this->parser; }
 
-    // What this message accepts while it is received; borrowed. The process-wide default holds until then.
+    // What this message accepts while it is received; borrowed. The process-wide default holds
+    // until then.
     void set_parser_rules(const http_parser_rules_t *rules) { this->parser->rules = rules; }
 
 protected:
@@ -90,7 +96,8 @@ protected:
     size_t cur_size;       // bytes consumed by append so far
 
 private:
-    // A part of the body to send: borrowed or within the parser's text when room is 0, else a heap block of that size.
+    // A part of the body to send: borrowed or within the parser's text when room is 0, else a heap
+    // block of that size.
     struct Block {
         char *data; // not owned when room is 0
         size_t size;
@@ -134,7 +141,8 @@ public:
     bool set_request_uri(const std::string &uri);
 
 protected:
-    // Answers "100 Continue" when asked for, and a request that breaks the rules with its status, by feedback().
+    // Answers "100 Continue" when asked for, and a request that breaks the rules with its status,
+    // by feedback().
     virtual int append(const void *buf, size_t *size);
     using HttpMessage::append;
 

@@ -3,12 +3,12 @@
 #ifndef WEFT_HTTPUTIL_H
 #define WEFT_HTTPUTIL_H
 
+#include "HttpMessage.h"
+#include "http_parser.h"
 #include <stddef.h>
 #include <string>
 #include <unordered_map>
 #include <vector>
-#include "HttpMessage.h"
-#include "http_parser.h"
 
 #define HttpMethodGet     "GET"
 #define HttpMethodHead    "HEAD"
@@ -123,7 +123,8 @@ private:
     std::unordered_map<std::string, std::vector<std::string>> map_;
 };
 
-// Walks the fields of a message in order. Valid as long as the message is neither moved nor destroyed.
+// Walks the fields of a message in order. Valid as long as the message is neither moved nor
+// destroyed.
 class HttpHeaderCursor {
 public:
     HttpHeaderCursor(const HttpMessage *message);

@@ -3,9 +3,9 @@
 #ifndef WEFT_PACKAGEWRAPPER_H
 #define WEFT_PACKAGEWRAPPER_H
 
+#include "ProtocolMessage.h"
 #include <stddef.h>
 #include <utility>
-#include "ProtocolMessage.h"
 
 namespace protocol {
 

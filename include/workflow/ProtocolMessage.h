@@ -3,31 +3,33 @@
 #ifndef WEFT_PROTOCOLMESSAGE_H
 #define WEFT_PROTOCOLMESSAGE_H
 
+#include "Communicator.h"
 #include <errno.h>
 #include <stddef.h>
 #include <sys/uio.h>
 #include <utility>
-#include "Communicator.h"
 
 namespace protocol {
 
-// Bytes to meaning and back. A message of one's own overrides encode() and exactly one of the two append(). One thread
-// at a time uses a message; append() and encode() are called by workers of the engine.
+// Bytes to meaning and back. A message of one's own overrides encode() and exactly one of the two
+// append(). One thread at a time uses a message; append() and encode() are called by workers of the
+// engine.
 class ProtocolMessage : public CommMessageOut, public CommMessageIn {
 protected:
-    // Fills at most `max` vectors, whose bytes stay valid until the message is sent. The number filled, or -1 with
-    // errno. Here: ENOSYS.
+    // Fills at most `max` vectors, whose bytes stay valid until the message is sent. The number
+    // filled, or -1 with errno. Here: ENOSYS.
     virtual int encode(struct iovec vectors[], int max);
 
-    // Takes received bytes; *size becomes the number consumed. 1: complete, 0: more needed, -1 with errno. Here: passes
-    // all to the next.
+    // Takes received bytes; *size becomes the number consumed. 1: complete, 0: more needed, -1 with
+    // errno. Here: passes all to the next.
     virtual int append(const void *buf, size_t *size);
 
     // The simple form, which consumes all. Here: ENOSYS.
     virtual int append(const void *buf, size_t size);
 
 public:
-    // The largest message this one will become by append(), in bytes; each message enforces it with EMSGSIZE.
+    // The largest message this one will become by append(), in bytes; each message enforces it with
+    // EMSGSIZE.
     void set_size_limit(size_t limit) { this->size_limit = limit; }
     size_t get_size_limit() const { return this->size_limit; }
 
@@ -43,7 +45,8 @@ public:
     const Attachment *get_attachment() const { return this->attachment_; }
 
 protected:
-    // These go through the wrapper, if there is one: only the outermost message is known to the connection.
+    // These go through the wrapper, if there is one: only the outermost message is known to the
+    // connection.
     virtual int feedback(const void *buf, size_t size);
     virtual void renew();
     void head_begins();
@@ -77,7 +80,8 @@ public:
     friend class ProtocolWrapper;
 };
 
-// A message that stands for another, and may change its bytes on the way. The wrapped message is borrowed.
+// A message that stands for another, and may change its bytes on the way. The wrapped message is
+// borrowed.
 class ProtocolWrapper : public ProtocolMessage {
 protected:
     virtual int encode(struct iovec vectors[], int max);

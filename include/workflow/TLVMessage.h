@@ -3,16 +3,16 @@
 #ifndef WEFT_TLVMESSAGE_H
 #define WEFT_TLVMESSAGE_H
 
+#include "ProtocolMessage.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <string>
 #include <utility>
-#include "ProtocolMessage.h"
 
 namespace protocol {
 
-// On the wire: type (4 bytes), length of the value (4 bytes), both big-endian, value. A length beyond the size limit
-// fails with EMSGSIZE before any of the value is kept.
+// On the wire: type (4 bytes), length of the value (4 bytes), both big-endian, value. A length
+// beyond the size limit fails with EMSGSIZE before any of the value is kept.
 class TLVMessage : public ProtocolMessage {
 public:
     int get_type() const { return this->type; }

@@ -98,8 +98,8 @@ bool CommClientMachine::step(CommConnEntry *entry, CommOutcome *out) {
 
 CommConnEntry *CommClientMachine::take_idle(CommTarget *target) {
     struct worker *self = sys_self();
-    sys_lock(&target->lock);
-    CommConnEntry *entry = target->idle;
+    sys_lock(&target->lock_);
+    CommConnEntry *entry = target->idle_;
     if (entry && self && self->poller) {
         CommConnEntry *e = entry;
         for (int i = 0; e && i < IDLE_SCAN && e->poller != self->poller; i++)
@@ -108,12 +108,12 @@ CommConnEntry *CommClientMachine::take_idle(CommTarget *target) {
             entry = e;
     }
     if (entry) {
-        (entry->prev ? entry->prev->next : target->idle) = entry->next;
+        (entry->prev ? entry->prev->next : target->idle_) = entry->next;
         if (entry->next)
             entry->next->prev = entry->prev;
         entry->listed = false;
     }
-    sys_unlock(&target->lock);
+    sys_unlock(&target->lock_);
     return entry;
 }
 
@@ -121,15 +121,15 @@ CommConnEntry *CommClientMachine::take_idle(CommTarget *target) {
 void CommClientMachine::leave_idle(CommConnEntry *entry) {
     CommTarget *target = entry->target;
     bool was_listed = false;
-    sys_lock(&target->lock);
+    sys_lock(&target->lock_);
     if (entry->listed) {
-        (entry->prev ? entry->prev->next : target->idle) = entry->next;
+        (entry->prev ? entry->prev->next : target->idle_) = entry->next;
         if (entry->next)
             entry->next->prev = entry->prev;
         entry->listed = false;
         was_listed = true;
     }
-    sys_unlock(&target->lock);
+    sys_unlock(&target->lock_);
     if (was_listed)
         entry->unref(); // never the last: whoever moves the machine holds one
 }
@@ -152,22 +152,22 @@ CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target
     CommConnection *conn = nullptr;
     int ret = sys_set_nonblock(fd);
     if (ret == 0) {
-        if (target->addr->sa_family != AF_UNIX)
+        if (target->addr_->sa_family != AF_UNIX)
             sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-        ret = sys_connect(fd, target->addr, target->addrlen);
+        ret = sys_connect(fd, target->addr_, target->addrlen_);
         if (ret < 0 && errno == EINPROGRESS)
             ret = 0;
     }
     if (ret == 0 && (conn = target->new_connection(fd)) != nullptr) {
-        struct weft_poller *home = mpoller_pick(comm->pool);
+        struct weft_poller *home = mpoller_pick(comm->pool_);
         CommConnEntry *entry = new (std::nothrow) CommClientEntry(comm, home, fd, &ops, CommConnEntry::CONNECTING);
         if (entry) {
             a32_add(&home->load, 1);
             entry->conn = conn;
             entry->target = target;
-            if (target->site) {
-                a32_add(&target->site->refs, 1);
-                entry->site = target->site;
+            if (target->site_) {
+                a32_add(&target->site_->refs, 1);
+                entry->site = target->site_;
             }
             return entry;
         }
@@ -201,9 +201,9 @@ bool CommClientMachine::reuse(CommConnEntry *entry, CommSession *session) {
 }
 
 int CommClientMachine::request(Communicator *comm, CommSession *session, CommTarget *target) {
-    session->target = target;
-    session->out = nullptr;
-    session->in = nullptr;
+    session->target_ = target;
+    session->out_ = nullptr;
+    session->in_ = nullptr;
     CommConnEntry *entry;
     while ((entry = take_idle(target)) != nullptr) {
         bool ok = reuse(entry, session);
@@ -213,8 +213,8 @@ int CommClientMachine::request(Communicator *comm, CommSession *session, CommTar
     }
     entry = connect(comm, target);
     if (!entry) {
-        session->conn = nullptr;
-        session->seq = 0;
+        session->conn_ = nullptr;
+        session->seq_ = 0;
         return -1;
     }
     entry->set_lock();
@@ -222,7 +222,7 @@ int CommClientMachine::request(Communicator *comm, CommSession *session, CommTar
     entry->attach(session);
     entry->want_write = true; // writability tells that it is connected
     entry->order_wanted = true;
-    entry->set_deadline(ms_after(target->connect_timeout));
+    entry->set_deadline(ms_after(target->connect_timeout_));
     entry->unlock();
     return 0;
 }
@@ -251,9 +251,9 @@ void CommClientMachine::begin_send(CommConnEntry *entry, CommOutcome *out) {
     entry->deadline = ENTRY_NEVER;
     entry->unlock();
     sys_point(SYS_POINT_USER_CODE);
-    session->out = session->message_out();
-    if (session->out) {
-        count = session->out->encode(vectors, ENTRY_MAX_VECTORS);
+    session->out_ = session->message_out();
+    if (session->out_) {
+        count = session->out_->encode(vectors, ENTRY_MAX_VECTORS);
         send_timeout = session->send_timeout();
         entry->first_ms = session->first_timeout();
         entry->receive_ms = session->receive_timeout();
@@ -271,7 +271,7 @@ void CommClientMachine::begin_send(CommConnEntry *entry, CommOutcome *out) {
     if (result == IoResult::BLOCKED) {
         uint64_t now = sys_now();
         entry->began = entry_after(now, send_timeout); // while sending: when the whole request must be out
-        entry->set_deadline(entry_min(entry->began, entry_after(now, entry->target->response_timeout)));
+        entry->set_deadline(entry_min(entry->began, entry_after(now, entry->target->response_timeout_)));
         return;
     }
     sent(entry, result);
@@ -282,7 +282,7 @@ void CommClientMachine::sent(CommConnEntry *entry, IoResult result) {
     bool sending = entry->state == CommConnEntry::SENDING;
     uint64_t now = sys_now();
     if (result == IoResult::BLOCKED) {
-        uint64_t block = entry_after(now, entry->target->response_timeout);
+        uint64_t block = entry_after(now, entry->target->response_timeout_);
         if (sending)
             entry->set_deadline(entry_min(entry->began, block));
         return;
@@ -305,7 +305,7 @@ void CommClientMachine::sent(CommConnEntry *entry, IoResult result) {
 
 // A first timeout other than 0 replaces the limit of the first block; the whole answer's time begins with it.
 void CommClientMachine::set_receive_deadline(CommConnEntry *entry, uint64_t now) {
-    uint64_t block = entry_after(now, entry->target->response_timeout);
+    uint64_t block = entry_after(now, entry->target->response_timeout_);
     if (entry->received == 0 && entry->first_ms != 0) {
         entry->set_deadline(entry_after(now, entry->first_ms));
         return;
@@ -361,17 +361,17 @@ void CommClientMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     entry->renewed = false;
     entry->unlock();
     sys_point(SYS_POINT_USER_CODE);
-    if (!session->in) {
-        session->in = session->message_in();
-        if (session->in)
-            session->in->entry = entry;
+    if (!session->in_) {
+        session->in_ = session->message_in();
+        if (session->in_)
+            session->in_->entry_ = entry;
     }
     errno = EBADMSG;
-    if (!session->in)
+    if (!session->in_)
         result = -1;
     while (result == 0 && taken < size) {
         size_t n = size - taken;
-        result = session->in->append(buf + taken, &n);
+        result = session->in_->append(buf + taken, &n);
         taken += n;
         if (n == 0 && result == 0) // takes nothing, wants more: it would never end
             result = -1;
@@ -408,24 +408,24 @@ void CommClientMachine::complete(CommConnEntry *entry, int keep_alive, CommOutco
     entry->set_deadline(ms_after(keep_alive));
     CommTarget *target = entry->target;
     entry->ref();
-    sys_lock(&target->lock);
+    sys_lock(&target->lock_);
     entry->prev = nullptr;
-    entry->next = target->idle;
-    if (target->idle)
-        target->idle->prev = entry;
-    target->idle = entry;
+    entry->next = target->idle_;
+    if (target->idle_)
+        target->idle_->prev = entry;
+    target->idle_ = entry;
     entry->listed = true;
-    sys_unlock(&target->lock);
+    sys_unlock(&target->lock_);
 }
 
 // FIN in good order: the message may be one that ends so.
 void CommClientMachine::peer_ended(CommConnEntry *entry, CommOutcome *out) {
     CommSession *session = entry->session;
     int result = 0;
-    if (session->in) {
+    if (session->in_) {
         entry->busy = true;
         entry->unlock();
-        result = session->in->finish();
+        result = session->in_->finish();
         entry->set_lock();
         entry->busy = false;
     }

@@ -9,7 +9,11 @@ void CommRequest::dispatch() {
         ret = this->scheduler->request(this, this->object, this->wait_timeout, &this->target);
     else
         ret = this->scheduler->request_or_park(this, this->object, &this->target, resume);
-    if (ret < 0)
+    if (ret >= 0)
+        return;
+    if (errno == ECANCELED && this->scheduler->is_closing())
+        this->handle(CS_STATE_STOPPED, 0);
+    else
         this->handle(CS_STATE_ERROR, errno);
 }
 

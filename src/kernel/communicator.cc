@@ -19,19 +19,15 @@ int Communicator::init(size_t poller_threads, size_t handler_threads) {
         free(made);
         return -1;
     }
-    this->pool = made;
-    this->stopping = false;
-    this->event_handler = nullptr;
+    this->pool_ = made;
+    this->stopping_ = false;
+    this->event_handler_ = nullptr;
     return 0;
 }
 
 namespace {
 
 // The end, for one poller: its descriptors and timers are told, and what comes later finds it closing.
-struct CloseOrder : weft_msg {
-    bool given;
-};
-
 void close_poller(struct weft_msg *, struct weft_poller *poller) {
     poller->closing = true;
     for (int32_t i = 0; i < poller->slot_count; i++) {
@@ -39,36 +35,44 @@ void close_poller(struct weft_msg *, struct weft_poller *poller) {
         if (node)
             node->ops->abort(node);
     }
+    mpoller_leave(poller->pool);
 }
 
 } // namespace
 
-void Communicator::deinit() {
+void Communicator::close() {
     int cookie = worker_wait_begin();
-    this->stopping = true;
-    CloseOrder *orders = new (std::nothrow) CloseOrder[this->pool->count];
-    for (unsigned i = 0; orders && i < this->pool->count; i++) {
-        if (!a32_load(&this->pool->pollers[i].born))
+    this->stopping_ = true;
+    for (unsigned i = 0; i < this->pool_->count; i++) {
+        struct weft_poller *poller = &this->pool_->pollers[i];
+        if (!a32_load(&poller->born))
             continue;
-        orders[i].run = close_poller;
-        poller_do(&this->pool->pollers[i], &orders[i], 0);
+        a32_add(&this->pool_->live, 1); // the order itself is waited for
+        poller->close_order.run = close_poller;
+        poller_do(poller, &poller->close_order, 0);
     }
-    mpoller_wait_empty(this->pool);
-    if (this->event_handler)
-        this->event_handler->wait();
-    mpoller_stop(this->pool);
+    mpoller_wait_empty(this->pool_);
     worker_wait_end(cookie);
-    delete[] orders;
-    free(this->pool);
-    this->pool = nullptr;
+}
+
+void Communicator::deinit() {
+    if (!this->stopping_)
+        this->close();
+    int cookie = worker_wait_begin();
+    if (this->event_handler_)
+        this->event_handler_->wait();
+    mpoller_stop(this->pool_);
+    worker_wait_end(cookie);
+    free(this->pool_);
+    this->pool_ = nullptr;
 }
 
 int Communicator::request(CommSession *session, CommTarget *target) {
-    if (session->passive) {
+    if (session->passive_) {
         errno = EINVAL;
         return -1;
     }
-    if (this->stopping) {
+    if (this->stopping_) {
         errno = ECANCELED;
         return -1;
     }
@@ -76,15 +80,15 @@ int Communicator::request(CommSession *session, CommTarget *target) {
 }
 
 int Communicator::reply(CommSession *session) {
-    if (!session->passive) {
-        errno = session->entry ? EINVAL : ENOENT;
+    if (!session->passive_) {
+        errno = session->entry_ ? EINVAL : ENOENT;
         return -1;
     }
     return CommServerMachine::reply(session);
 }
 
 int Communicator::push(const void *buf, size_t size, CommSession *session) {
-    if (!session->entry) {
+    if (!session->entry_) {
         errno = ENOENT;
         return -1;
     }
@@ -92,7 +96,7 @@ int Communicator::push(const void *buf, size_t size, CommSession *session) {
 }
 
 int Communicator::shutdown(CommSession *session) {
-    if (!session->passive) {
+    if (!session->passive_) {
         errno = EINVAL;
         return -1;
     }
@@ -100,7 +104,7 @@ int Communicator::shutdown(CommSession *session) {
 }
 
 int Communicator::bind(CommService *service) {
-    if (this->stopping) {
+    if (this->stopping_) {
         errno = ECANCELED;
         return -1;
     }
@@ -113,54 +117,54 @@ int Communicator::bind(CommService *service) {
         errno = ENOMEM;
         return -1;
     }
-    service->listener = listener;
-    service->draining = false;
-    service->refs = 2; // the listener's, and ours until unbind
-    a32_add(&this->pool->live, 1);
+    service->listener_ = listener;
+    service->draining_ = false;
+    service->refs_ = 2; // the listener's, and ours until unbind
+    a32_add(&this->pool_->live, 1);
     listener->start();
     return 0;
 }
 
 void Communicator::unbind(CommService *service) {
-    CommListener *listener = service->listener;
+    CommListener *listener = service->listener_;
     if (!listener)
         return;
-    service->listener = nullptr;
-    service->draining = true;
+    service->listener_ = nullptr;
+    service->draining_ = true;
     listener->stop(0);
     listener->unref();
     CommServerMachine::drain(service, SIZE_MAX, CCR_DRAINED);
-    if (--service->refs == 0)
+    if (--service->refs_ == 0)
         service->handle_unbound();
 }
 
 int Communicator::sleep(SleepSession *session) {
-    if (this->stopping) {
+    if (this->stopping_ || !this->pool_) {
         CommSleep::refuse(session);
         return 0;
     }
-    return CommSleep::start(this->pool, session);
+    return CommSleep::start(this->pool_, session);
 }
 
 int Communicator::unsleep(SleepSession *session) { return CommSleep::cancel(session); }
 
-int Communicator::is_handler_thread() const { return mpoller_is_worker(this->pool) ? 1 : 0; }
+int Communicator::is_handler_thread() const { return this->pool_ && mpoller_is_worker(this->pool_) ? 1 : 0; }
 
 int Communicator::increase_handler_thread() {
-    mpoller_add_permits(this->pool, 1);
+    mpoller_add_permits(this->pool_, 1);
     return 0;
 }
 
 int Communicator::decrease_handler_thread() {
-    mpoller_add_permits(this->pool, -1);
+    mpoller_add_permits(this->pool_, -1);
     return 0;
 }
 
 void Communicator::set_handler_mode(enum CommHandlerMode mode) {
-    this->pool->mode = static_cast<enum site_mode>(mode);
+    this->pool_->mode = static_cast<enum site_mode>(mode);
 }
 
-void Communicator::defer(struct weft_job *job) { mpoller_defer(this->pool, job); }
+void Communicator::defer(struct weft_job *job) { mpoller_defer(this->pool_, job); }
 
 
 void Communicator::run_scheduled(void *context) {
@@ -174,7 +178,7 @@ void Communicator::schedule(struct mpoller *pool, struct weft_job *job) {
 }
 
 void Communicator::customize_event_handler(CommEventHandler *handler) {
-    this->event_handler = handler;
-    this->pool->owner = reinterpret_cast<struct mpoller_owner *>(handler);
-    this->pool->schedule = handler ? schedule : nullptr;
+    this->event_handler_ = handler;
+    this->pool_->owner = reinterpret_cast<struct mpoller_owner *>(handler);
+    this->pool_->schedule = handler ? schedule : nullptr;
 }

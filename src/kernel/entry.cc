@@ -64,7 +64,7 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
     timer.entry = order.entry = job.entry = this;
     order.run = run_order;
     job.run = run_job;
-    a32_add(&comm->pool->live, 1);
+    a32_add(&comm->pool_->live, 1);
 }
 
 CommConnEntry::~CommConnEntry() {
@@ -207,7 +207,7 @@ void CommConnEntry::run_job(struct weft_job *job) {
     if (entry->closed) {
         bool first = !entry->gone;
         entry->gone = true;
-        struct mpoller *pool = entry->comm->pool;
+        struct mpoller *pool = entry->comm->pool_;
         sys_unlock(&entry->mutex);
         entry->unref();
         if (first) {
@@ -357,11 +357,11 @@ int CommConnEntry::send_now(CommConnEntry *entry, const void *buf, size_t size) 
 }
 
 void CommConnEntry::attach(CommSession *session_in) {
-    CommConnEntry *old = session_in->entry;
+    CommConnEntry *old = session_in->entry_;
     ref();
-    session_in->entry = this;
-    session_in->conn = conn;
-    session_in->seq = seq;
+    session_in->entry_ = this;
+    session_in->conn_ = conn;
+    session_in->seq_ = seq;
     if (old)
         old->unref();
 }
@@ -370,38 +370,44 @@ void CommConnEntry::attach(CommSession *session_in) {
 // has freed the session, ours keeps it until after the measurement.
 void CommConnEntry::run_delivery(struct weft_job *job) {
     CommSession *session = static_cast<CommSession::Job *>(job)->session;
-    CommConnEntry *entry = session->entry;
-    int state = session->end_state, error = session->end_error;
+    CommConnEntry *entry = session->entry_;
+    int state = session->end_state_, error = session->end_error_;
     job_site *site = entry->site;
     struct site_probe probe;
 
     entry->ref();
     if (site)
         job_site_begin(site, &probe);
+    struct worker *self = sys_self();
+    const void *before = self ? self->serving : nullptr;
+    if (self)
+        self->serving = entry->service;
     session->handle(state, error);
+    if (self)
+        self->serving = before;
     if (site)
         job_site_end(site, &probe);
     entry->unref();
 }
 
 void CommConnEntry::run_deferred_delivery(struct weft_job *job) {
-    CommConnEntry *entry = static_cast<CommSession::Job *>(job)->session->entry;
+    CommConnEntry *entry = static_cast<CommSession::Job *>(job)->session->entry_;
     job->run = run_delivery;
-    mpoller_deliver(entry->comm->pool, job, entry->site);
+    mpoller_deliver(entry->comm->pool_, job, entry->site);
 }
 
 void CommConnEntry::deliver(const CommOutcome &outcome, bool later) {
     CommSession *s = outcome.session;
-    s->end_state = outcome.state;
-    s->end_error = outcome.error;
-    s->job.session = s;
-    s->job.run = later ? run_deferred_delivery : run_delivery;
-    if (!s->passive)
-        s->target->release();
+    s->end_state_ = outcome.state;
+    s->end_error_ = outcome.error;
+    s->job_.session = s;
+    s->job_.run = later ? run_deferred_delivery : run_delivery;
+    if (!s->passive_)
+        s->target_->release();
     if (later)
-        mpoller_defer(comm->pool, &s->job);
+        mpoller_defer(comm->pool_, &s->job_);
     else
-        mpoller_deliver(comm->pool, &s->job, site);
+        mpoller_deliver(comm->pool_, &s->job_, site);
 }
 
 void CommConnEntry::on_abort(struct pollable *node) {

@@ -58,10 +58,10 @@ int CommListener::open(CommService *service) {
     socklen_t len = sizeof addr;
     bool ok = sys_set_nonblock(fd) == 0;
     if (ok && !sys_is_listening(fd))
-        ok = (is_bound(fd) || sys_bind(fd, service->bind_addr, service->addrlen) == 0) && sys_listen(fd, BACKLOG) == 0;
+        ok = (is_bound(fd) || sys_bind(fd, service->bind_addr_, service->addrlen_) == 0) && sys_listen(fd, BACKLOG) == 0;
     // Port 0 stands for one that the system picks: the service shall know which.
-    if (ok && sys_getsockname(fd, reinterpret_cast<struct sockaddr *>(&addr), &len) == 0 && len <= service->addrlen)
-        memcpy(service->bind_addr, &addr, len);
+    if (ok && sys_getsockname(fd, reinterpret_cast<struct sockaddr *>(&addr), &len) == 0 && len <= service->addrlen_)
+        memcpy(service->bind_addr_, &addr, len);
     if (ok)
         return fd;
     int error = errno;
@@ -109,7 +109,7 @@ void CommListener::run_ended(struct weft_job *job) {
     struct mpoller *pool = self->comm_->get_pool();
     service->handle_stop(self->stop_error_);
     pollable_unref(self);
-    if (--service->refs == 0)
+    if (--service->refs_ == 0)
         service->handle_unbound();
     mpoller_leave(pool);
 }
@@ -150,7 +150,7 @@ bool CommListener::accept_one() {
 
 bool CommListener::refuse_without_fd() {
     bool refused = false;
-    __atomic_fetch_add(&service_->close_counts[CCR_REFUSED_NO_FD], 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&service_->close_counts_[CCR_REFUSED_NO_FD], 1, __ATOMIC_RELAXED);
     weft_log(WEFT_LOG_WARN, "a connection was refused: %s", strerror(errno));
     sys_lock(&reserve_lock_);
     if (reserve_ >= 0) {

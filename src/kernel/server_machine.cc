@@ -43,12 +43,12 @@ const struct pollable_ops CommServerMachine::ops = {on_event, on_release, CommCo
 void CommPeer::set(CommConnEntry *owner_in, const struct sockaddr *from, socklen_t len) {
     room_ = {};
     memcpy(&room_, from, len < sizeof room_ ? len : sizeof room_);
-    addr = reinterpret_cast<struct sockaddr *>(&room_);
-    addrlen = len < sizeof room_ ? len : static_cast<socklen_t>(sizeof room_);
-    owner = owner_in;
+    addr_ = reinterpret_cast<struct sockaddr *>(&room_);
+    addrlen_ = len < sizeof room_ ? len : static_cast<socklen_t>(sizeof room_);
+    owner_ = owner_in;
 }
 
-CommPeer::~CommPeer() { addr = nullptr; }
+CommPeer::~CommPeer() { addr_ = nullptr; }
 
 void CommServerMachine::on_event(struct pollable *node, uint32_t events) {
     CommConnEntry *entry = static_cast<CommConnEntry *>(node);
@@ -67,7 +67,7 @@ void CommServerMachine::on_release(struct pollable *node) {
     CommServerEntry *entry = static_cast<CommServerEntry *>(node);
     CommService *service = entry->service;
     delete entry;
-    if (--service->refs == 0)
+    if (--service->refs_ == 0)
         service->handle_unbound();
 }
 
@@ -124,21 +124,21 @@ bool CommServerMachine::step(CommConnEntry *entry, CommOutcome *out) {
 
 void CommServerMachine::accepted(Communicator *comm, CommService *service, int fd, const struct sockaddr *addr,
                                  socklen_t len) {
-    bool full = service->limits.max_connections > 0 && service->conn_count >= service->limits.max_connections;
+    bool full = service->limits_.max_connections > 0 && service->conn_count_ >= service->limits_.max_connections;
     if (full && !make_room(service)) {
-        count_close(service, service->close_counts, CCR_REFUSED_FULL);
+        count_close(service, service->close_counts_, CCR_REFUSED_FULL);
         sys_close(fd);
         return;
     }
     CommConnection *conn = service->new_connection(fd);
     CommServerEntry *entry = nullptr;
-    struct weft_poller *home = mpoller_deal(comm->pool, mpoller_pick(comm->pool));
+    struct weft_poller *home = mpoller_deal(comm->pool_, mpoller_pick(comm->pool_));
     if (conn)
         entry = new (std::nothrow) CommServerEntry(comm, home, fd, &ops, CommConnEntry::S_ACCEPTED);
     if (!entry) {
         a32_sub(&home->load, 1);
         delete conn;
-        count_close(service, service->close_counts, CCR_REFUSED_FULL);
+        count_close(service, service->close_counts_, CCR_REFUSED_FULL);
         sys_close(fd);
         return;
     }
@@ -146,19 +146,19 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, int f
     entry->target = &entry->peer;
     entry->service = service;
     entry->conn = conn;
-    if (service->site) {
-        a32_add(&service->site->refs, 1);
-        entry->site = service->site;
+    if (service->site_) {
+        a32_add(&service->site_->refs, 1);
+        entry->site = service->site_;
     }
     if (addr->sa_family != AF_UNIX)
         sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    service->refs++;
+    service->refs_++;
     service->list_fresh(entry);
     entry->set_lock();
     entry->set_state(CommConnEntry::S_AWAITING);
     entry->order_wanted = true;
-    entry->set_deadline(ms_after(service->limits.first_byte_timeout));
-    if (service->draining) // unbound while the program looked at the connection
+    entry->set_deadline(ms_after(service->limits_.first_byte_timeout));
+    if (service->draining_) // unbound while the program looked at the connection
         close(entry, CCR_DRAINED);
     entry->unlock();
 }
@@ -166,7 +166,7 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, int f
 // Closing with bytes unread would reset the connection under the peer's last answer, so those that may matter linger.
 void CommServerMachine::close(CommConnEntry *entry, CommCloseReason reason) {
     entry->close_reason = static_cast<uint8_t>(reason);
-    count_close(entry->service, entry->service->close_counts, reason);
+    count_close(entry->service, entry->service->close_counts_, reason);
     entry->begin_close(CommConnEntry::S_CLOSING);
 }
 
@@ -251,19 +251,19 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     sys_point(SYS_POINT_USER_CODE);
     errno = ENOMEM;
     if (first && (session = service->new_session(entry->seq, entry->conn)) != nullptr) {
-        session->passive = true;
-        session->target = entry->target;
+        session->passive_ = true;
+        session->target_ = entry->target;
         entry->attach(session);
         entry->receive_ms = session->receive_timeout();
-        session->in = session->message_in();
-        if (session->in)
-            session->in->entry = entry;
+        session->in_ = session->message_in();
+        if (session->in_)
+            session->in_->entry_ = entry;
     }
-    if (!session || !session->in)
+    if (!session || !session->in_)
         result = -1;
     while (result == 0 && taken < size) {
         size_t n = size - taken;
-        result = session->in->append(buf + taken, &n);
+        result = session->in_->append(buf + taken, &n);
         taken += n;
         if (n == 0 && result == 0)
             result = -1;
@@ -290,8 +290,8 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
 
 // The earliest of: the next block, the whole message, the head, and the minimum rate of what follows the head.
 void CommServerMachine::set_receive_deadline(CommConnEntry *entry, uint64_t now) {
-    const CommServiceLimits &limits = entry->service->limits;
-    uint64_t when = entry_after(now, entry->service->response_timeout);
+    const CommServiceLimits &limits = entry->service->limits_;
+    uint64_t when = entry_after(now, entry->service->response_timeout_);
     when = entry_min(when, entry_after(entry->began, entry->receive_ms));
     if (entry->in_head) {
         when = entry_min(when, entry_after(entry->began, limits.head_timeout));
@@ -310,9 +310,9 @@ void CommServerMachine::give_up(CommConnEntry *entry, CommCloseReason reason, in
         entry->busy = true;
         entry->session = nullptr;
         entry->unlock();
-        if (error && session->in)
-            session->in->abandon(error);
-        session->passive = false; // its destructor has nothing to close
+        if (error && session->in_)
+            session->in_->abandon(error);
+        session->passive_ = false; // its destructor has nothing to close
         delete session;
         entry->set_lock();
         entry->busy = false;
@@ -324,7 +324,7 @@ void CommServerMachine::give_up(CommConnEntry *entry, CommCloseReason reason, in
 }
 
 void CommServerMachine::time_out(CommConnEntry *entry, CommOutcome *out) {
-    const CommServiceLimits &limits = entry->service->limits;
+    const CommServiceLimits &limits = entry->service->limits_;
     uint64_t now = sys_now();
     switch (entry->state) {
     case CommConnEntry::S_AWAITING:
@@ -385,7 +385,7 @@ bool CommServerMachine::is_answerable(CommConnEntry *entry) {
 }
 
 int CommServerMachine::reply(CommSession *session) {
-    CommConnEntry *entry = session->entry;
+    CommConnEntry *entry = session->entry_;
     struct iovec vectors[ENTRY_MAX_VECTORS];
     int count = -1, send_timeout = -1, keep_alive = 0;
     CommOutcome out;
@@ -400,9 +400,9 @@ int CommServerMachine::reply(CommSession *session) {
     entry->busy = true;
     entry->ref();
     entry->unlock();
-    session->out = session->message_out();
-    if (session->out) {
-        count = session->out->encode(vectors, ENTRY_MAX_VECTORS);
+    session->out_ = session->message_out();
+    if (session->out_) {
+        count = session->out_->encode(vectors, ENTRY_MAX_VECTORS);
         send_timeout = session->send_timeout();
         keep_alive = session->keep_alive_timeout();
     }
@@ -426,7 +426,7 @@ int CommServerMachine::reply(CommSession *session) {
     if (result == IoResult::BLOCKED) {
         uint64_t now = sys_now();
         entry->began = entry_after(now, send_timeout);
-        entry->set_deadline(entry_min(entry->began, entry_after(now, entry->service->response_timeout)));
+        entry->set_deadline(entry_min(entry->began, entry_after(now, entry->service->response_timeout_)));
         if (entry->readable || entry->writable || entry->aborted)
             entry->want_job();
     } else {
@@ -447,7 +447,7 @@ bool CommServerMachine::flush_reply(CommConnEntry *entry, CommOutcome *out) {
         replied(entry, out);
         return true;
     case IoResult::BLOCKED:
-        entry->set_deadline(entry_min(entry->began, ms_after(entry->service->response_timeout)));
+        entry->set_deadline(entry_min(entry->began, ms_after(entry->service->response_timeout_)));
         return true;
     default:
         reply_failed(entry, CS_STATE_ERROR, errno, out);
@@ -462,7 +462,7 @@ void CommServerMachine::replied(CommConnEntry *entry, CommOutcome *out) {
     out->error = 0;
     entry->session = nullptr;
     entry->seq++;
-    bool keep = entry->keep_alive != 0 && !entry->service->draining;
+    bool keep = entry->keep_alive != 0 && !entry->service->draining_;
     if (keep && (!entry->eof || entry->input_size() > 0)) {
         entry->set_state(CommConnEntry::S_AWAITING);
         entry->set_deadline(ms_after(entry->keep_alive));
@@ -485,10 +485,10 @@ void CommServerMachine::reply_failed(CommConnEntry *entry, int state, int error,
 }
 
 int CommServerMachine::push(CommSession *session, const void *buf, size_t size) {
-    CommConnEntry *entry = session->entry;
+    CommConnEntry *entry = session->entry_;
     int n = -1;
     entry->set_lock();
-    bool legal = session->passive ? entry->state == CommConnEntry::S_SERVING && entry->session == session
+    bool legal = session->passive_ ? entry->state == CommConnEntry::S_SERVING && entry->session == session
                                   : entry->state == CommConnEntry::RECEIVING && entry->session == session;
     if (legal)
         n = CommConnEntry::send_now(entry, buf, size);
@@ -501,7 +501,7 @@ int CommServerMachine::push(CommSession *session, const void *buf, size_t size) 
 }
 
 int CommServerMachine::shutdown(CommSession *session) {
-    CommConnEntry *entry = session->entry;
+    CommConnEntry *entry = session->entry_;
     int ret = -1;
     entry->set_lock();
     if (entry->state == CommConnEntry::S_SERVING && entry->session == session) {
@@ -516,7 +516,7 @@ int CommServerMachine::shutdown(CommSession *session) {
 }
 
 void CommServerMachine::forsaken(CommSession *session) {
-    if (session->passive)
+    if (session->passive_)
         shutdown(session);
 }
 
@@ -543,7 +543,7 @@ bool CommServerMachine::make_room(CommService *service) { return drain(service, 
 
 int CommServerMachine::drain(CommService *service, size_t max, CommCloseReason reason) {
     int closed = 0;
-    for (size_t looked = 2 * service->conn_count; looked > 0 && static_cast<size_t>(closed) < max; looked--) {
+    for (size_t looked = 2 * service->conn_count_; looked > 0 && static_cast<size_t>(closed) < max; looked--) {
         bool fresh;
         CommConnEntry *entry = service->take_oldest(&fresh);
         if (!entry)

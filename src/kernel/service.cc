@@ -21,86 +21,86 @@ constexpr int NEWEST = 1;
 } // namespace
 
 CommTarget::CommTarget()
-    : addr(nullptr), addrlen(0), connect_timeout(-1), response_timeout(-1), ssl_connect_timeout(-1), ssl_ctx(nullptr),
-      lock{0}, idle(nullptr), owner(nullptr), site(nullptr) {}
+    : addr_(nullptr), addrlen_(0), connect_timeout_(-1), response_timeout_(-1), ssl_connect_timeout_(-1), ssl_ctx_(nullptr),
+      lock_{0}, idle_(nullptr), owner_(nullptr), site_(nullptr) {}
 
 CommTarget::~CommTarget() {}
 
 int CommTarget::init(const struct sockaddr *addr_in, socklen_t len, int connect_timeout_in, int response_timeout_in) {
-    this->addr = copy_address(addr_in, len);
-    if (!this->addr)
+    this->addr_ = copy_address(addr_in, len);
+    if (!this->addr_)
         return -1;
-    this->site = job_site_create();
-    if (!this->site) {
-        free(this->addr);
-        this->addr = nullptr;
+    this->site_ = job_site_create();
+    if (!this->site_) {
+        free(this->addr_);
+        this->addr_ = nullptr;
         return -1;
     }
-    this->addrlen = len;
-    this->connect_timeout = connect_timeout_in;
-    this->response_timeout = response_timeout_in;
-    this->ssl_ctx = nullptr;
-    this->ssl_connect_timeout = 0;
+    this->addrlen_ = len;
+    this->connect_timeout_ = connect_timeout_in;
+    this->response_timeout_ = response_timeout_in;
+    this->ssl_ctx_ = nullptr;
+    this->ssl_connect_timeout_ = 0;
     return 0;
 }
 
 void CommTarget::deinit() {
     CommClientMachine::close_idle(this);
-    if (this->site)
-        job_site_unref(this->site);
-    this->site = nullptr;
-    free(this->addr);
-    this->addr = nullptr;
+    if (this->site_)
+        job_site_unref(this->site_);
+    this->site_ = nullptr;
+    free(this->addr_);
+    this->addr_ = nullptr;
 }
 
 int CommTarget::has_idle_conn() const {
-    if (this->owner)
-        return CommServerMachine::is_answerable(this->owner) ? 1 : 0;
-    return __atomic_load_n(&this->idle, __ATOMIC_ACQUIRE) ? 1 : 0;
+    if (this->owner_)
+        return CommServerMachine::is_answerable(this->owner_) ? 1 : 0;
+    return __atomic_load_n(&this->idle_, __ATOMIC_ACQUIRE) ? 1 : 0;
 }
 
-int CommTarget::create_connect_fd() { return socket(this->addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0); }
+int CommTarget::create_connect_fd() { return socket(this->addr_->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0); }
 
 CommConnection *CommTarget::new_connection(int) { return new (std::nothrow) CommConnection; }
 
 CommService::CommService()
-    : bind_addr(nullptr), addrlen(0), listen_timeout(-1), response_timeout(-1), ssl_accept_timeout(-1),
-      ssl_ctx(nullptr), site(nullptr), listener(nullptr), refs(0), lock{0}, conn_count(0), draining(false) {
-    this->limits.first_byte_timeout = 10000;
-    this->limits.head_timeout = 30000;
-    this->limits.min_receive_rate = 240;
-    this->limits.max_connections = 0;
-    memset(this->ages, 0, sizeof this->ages);
-    memset(this->close_counts, 0, sizeof this->close_counts);
+    : bind_addr_(nullptr), addrlen_(0), listen_timeout_(-1), response_timeout_(-1), ssl_accept_timeout_(-1),
+      ssl_ctx_(nullptr), site_(nullptr), listener_(nullptr), refs_(0), lock_{0}, conn_count_(0), draining_(false) {
+    this->limits_.first_byte_timeout = 10000;
+    this->limits_.head_timeout = 30000;
+    this->limits_.min_receive_rate = 240;
+    this->limits_.max_connections = 0;
+    memset(this->ages_, 0, sizeof this->ages_);
+    memset(this->close_counts_, 0, sizeof this->close_counts_);
 }
 
 int CommService::init(const struct sockaddr *addr_in, socklen_t len, int listen_timeout_in, int response_timeout_in) {
-    this->bind_addr = copy_address(addr_in, len);
-    if (!this->bind_addr)
+    this->bind_addr_ = copy_address(addr_in, len);
+    if (!this->bind_addr_)
         return -1;
-    this->site = job_site_create();
-    if (!this->site) {
-        free(this->bind_addr);
-        this->bind_addr = nullptr;
+    this->site_ = job_site_create();
+    if (!this->site_) {
+        free(this->bind_addr_);
+        this->bind_addr_ = nullptr;
         return -1;
     }
-    this->addrlen = len;
-    this->listen_timeout = listen_timeout_in;
-    this->response_timeout = response_timeout_in;
-    this->ssl_ctx = nullptr;
-    this->draining = false;
+    this->addrlen_ = len;
+    this->listen_timeout_ = listen_timeout_in;
+    this->response_timeout_ = response_timeout_in;
+    this->ssl_ctx_ = nullptr;
+    this->draining_ = false;
     return 0;
 }
 
 void CommService::deinit() {
-    if (this->site)
-        job_site_unref(this->site);
-    this->site = nullptr;
-    free(this->bind_addr);
-    this->bind_addr = nullptr;
+    if (this->site_)
+        job_site_unref(this->site_);
+    this->site_ = nullptr;
+    free(this->bind_addr_);
+    this->bind_addr_ = nullptr;
 }
 
-int CommService::create_listen_fd() { return socket(this->bind_addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0); }
+int CommService::create_listen_fd() { return socket(this->bind_addr_->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0); }
 
 CommConnection *CommService::new_connection(int) { return new (std::nothrow) CommConnection; }
 
@@ -109,8 +109,13 @@ int CommService::drain(int max) {
     return CommServerMachine::drain(this, limit, CCR_DRAINED);
 }
 
+bool CommService::is_serving_here() const {
+    struct worker *self = sys_self();
+    return self && self->serving == this;
+}
+
 uint64_t CommService::get_close_count(enum CommCloseReason reason) const {
-    return __atomic_load_n(&this->close_counts[reason], __ATOMIC_RELAXED);
+    return __atomic_load_n(&this->close_counts_[reason], __ATOMIC_RELAXED);
 }
 
 // The lists are linked at the newest end and read at the oldest. `listed` and the links are guarded by `lock`.
@@ -123,62 +128,62 @@ void CommService::link(CommConnEntry **ends, CommConnEntry *entry) {
 }
 
 void CommService::unlink(CommConnEntry *entry) {
-    CommConnEntry **ends = this->ages[entry->listed_used ? 1 : 0];
+    CommConnEntry **ends = this->ages_[entry->listed_used ? 1 : 0];
     (entry->prev ? entry->prev->next : ends[0]) = entry->next;
     (entry->next ? entry->next->prev : ends[NEWEST]) = entry->prev;
     entry->listed = false;
 }
 
 void CommService::list_fresh(CommConnEntry *entry) {
-    sys_lock(&this->lock);
+    sys_lock(&this->lock_);
     entry->listed_used = false;
-    this->link(this->ages[0], entry);
-    this->conn_count++;
-    sys_unlock(&this->lock);
+    this->link(this->ages_[0], entry);
+    this->conn_count_++;
+    sys_unlock(&this->lock_);
 }
 
 CommConnEntry *CommService::take_oldest(bool *fresh_one) {
-    sys_lock(&this->lock);
-    CommConnEntry *entry = this->ages[0][0] ? this->ages[0][0] : this->ages[1][0];
+    sys_lock(&this->lock_);
+    CommConnEntry *entry = this->ages_[0][0] ? this->ages_[0][0] : this->ages_[1][0];
     if (entry) {
         *fresh_one = !entry->listed_used;
         this->unlink(entry);
         entry->ref();
     }
-    sys_unlock(&this->lock);
+    sys_unlock(&this->lock_);
     return entry;
 }
 
 void CommService::put_back(CommConnEntry *entry, bool was_used) {
-    sys_lock(&this->lock);
+    sys_lock(&this->lock_);
     sys_lock(&entry->mutex);
     bool closed = entry->closed;
     sys_unlock(&entry->mutex);
     if (!closed) {
         entry->listed_used = was_used;
-        this->link(this->ages[was_used ? 1 : 0], entry);
+        this->link(this->ages_[was_used ? 1 : 0], entry);
     }
-    sys_unlock(&this->lock);
+    sys_unlock(&this->lock_);
 }
 
 // The descriptor is closed: the connection counts no more.
 void CommService::unlist(CommConnEntry *entry) {
-    sys_lock(&this->lock);
+    sys_lock(&this->lock_);
     if (entry->listed)
         this->unlink(entry);
-    this->conn_count--;
-    sys_unlock(&this->lock);
+    this->conn_count_--;
+    sys_unlock(&this->lock_);
 }
 
 CommSession::CommSession()
-    : target(nullptr), conn(nullptr), out(nullptr), in(nullptr), seq(0), entry(nullptr), end_state(0), end_error(0),
-      passive(false) {}
+    : target_(nullptr), conn_(nullptr), out_(nullptr), in_(nullptr), seq_(0), entry_(nullptr), end_state_(0), end_error_(0),
+      passive_(false) {}
 
 CommSession::~CommSession() {
-    if (!this->entry)
+    if (!this->entry_)
         return;
     CommServerMachine::forsaken(this);
-    this->entry->unref();
+    this->entry_->unref();
 }
 
 namespace {
@@ -192,42 +197,42 @@ bool is_receiving(const CommConnEntry *entry) {
 
 int CommMessageIn::feedback(const void *buf, size_t size) {
     int n = -1;
-    if (!this->entry) {
+    if (!this->entry_) {
         errno = ENOTCONN;
         return -1;
     }
-    this->entry->set_lock();
-    if (is_receiving(this->entry))
-        n = CommConnEntry::send_now(this->entry, buf, size);
+    this->entry_->set_lock();
+    if (is_receiving(this->entry_))
+        n = CommConnEntry::send_now(this->entry_, buf, size);
     else
         errno = ENOENT;
     int error = errno;
-    this->entry->unlock();
+    this->entry_->unlock();
     errno = error;
     return n;
 }
 
 void CommMessageIn::renew() {
-    if (!this->entry)
+    if (!this->entry_)
         return;
-    this->entry->set_lock();
-    this->entry->renewed = true;
-    this->entry->unlock();
+    this->entry_->set_lock();
+    this->entry_->renewed = true;
+    this->entry_->unlock();
 }
 
 void CommMessageIn::head_begins() {
-    if (!this->entry)
+    if (!this->entry_)
         return;
-    this->entry->set_lock();
-    this->entry->in_head = true;
-    this->entry->unlock();
+    this->entry_->set_lock();
+    this->entry_->in_head = true;
+    this->entry_->unlock();
 }
 
 void CommMessageIn::head_complete() {
-    if (!this->entry)
+    if (!this->entry_)
         return;
-    this->entry->set_lock();
-    this->entry->in_head = false;
-    this->entry->has_head = true;
-    this->entry->unlock();
+    this->entry_->set_lock();
+    this->entry_->in_head = false;
+    this->entry_->has_head = true;
+    this->entry_->unlock();
 }

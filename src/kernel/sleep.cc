@@ -25,48 +25,48 @@ int CommSleep::start(struct mpoller *pool, SleepSession *session) {
     uint64_t expire = NEVER;
     if (value.tv_sec >= 0 && value.tv_sec < INT64_MAX / 4000000000)
         expire = sys_now() + static_cast<uint64_t>(value.tv_sec) * 1000000000u + static_cast<uint64_t>(value.tv_nsec);
-    session->poller = mpoller_pick(pool);
-    session->timed.timer.prev = nullptr;
-    session->timed.timer.expire = expire;
-    session->timed.msg.run = run_order;
-    a32_store(&session->state, ARMING);
+    session->poller_ = mpoller_pick(pool);
+    session->timed_.timer.prev = nullptr;
+    session->timed_.timer.expire = expire;
+    session->timed_.msg.run = run_order;
+    a32_store(&session->state_, ARMING);
     a32_add(&pool->live, 1);
-    poller_do(session->poller, &session->timed.msg, expire);
+    poller_do(session->poller_, &session->timed_.msg, expire);
     return 0;
 }
 
 int CommSleep::cancel(SleepSession *session) {
     for (;;) {
-        uint32_t state = a32_load(&session->state);
+        uint32_t state = a32_load(&session->state_);
         uint32_t next = state == ARMING ? ARM_CANCELED : state == ARMED ? CANCELING : state == DUE ? DUE_CANCELED : IDLE;
         if (next == IDLE) {
             errno = ENOENT;
             return -1;
         }
-        if (!a32_cas(&session->state, state, next))
+        if (!a32_cas(&session->state_, state, next))
             continue;
         if (next == CANCELING)
-            poller_do(session->poller, &session->timed.msg, 0);
+            poller_do(session->poller_, &session->timed_.msg, 0);
         else if (next == ARM_CANCELED)
-            poller_wake(session->poller);
+            poller_wake(session->poller_);
         return 0;
     }
 }
 
 SleepSession *CommSleep::of(struct weft_msg *msg) {
-    return WEFT_CONTAINER_OF(WEFT_CONTAINER_OF(msg, weft_poll_timer, msg), SleepSession, timed);
+    return WEFT_CONTAINER_OF(WEFT_CONTAINER_OF(msg, weft_poll_timer, msg), SleepSession, timed_);
 }
 
-SleepSession *CommSleep::of(struct weft_job *job) { return WEFT_CONTAINER_OF(job, SleepSession, job); }
+SleepSession *CommSleep::of(struct weft_job *job) { return WEFT_CONTAINER_OF(job, SleepSession, job_); }
 
 // Runs with the lease held: as an order, or because its time came.
 void CommSleep::run_order(struct weft_msg *msg, struct weft_poller *poller) {
     SleepSession *session = of(msg);
-    struct weft_poll_timer *timed = &session->timed;
-    switch (a32_load(&session->state)) {
+    struct weft_poll_timer *timed = &session->timed_;
+    switch (a32_load(&session->state_)) {
     case ARMING:
-        if (a32_cas(&session->state, ARMING, ARMED)) {
-            if (poller->closing && a32_cas(&session->state, ARMED, DUE_STOPPED)) {
+        if (a32_cas(&session->state_, ARMING, ARMED)) {
+            if (poller->closing && a32_cas(&session->state_, ARMED, DUE_STOPPED)) {
                 make_due(session, poller, DUE_STOPPED);
                 return;
             }
@@ -80,10 +80,10 @@ void CommSleep::run_order(struct weft_msg *msg, struct weft_poller *poller) {
         return;
     case ARMED: {
         State due = poller->closing ? DUE_STOPPED : DUE;
-        if (a32_cas(&session->state, ARMED, due))
+        if (a32_cas(&session->state_, ARMED, due))
             make_due(session, poller, due);
         else // canceled this moment: the order to take it out will come
-            a32_store(&session->state, CANCEL_FIRED);
+            a32_store(&session->state_, CANCEL_FIRED);
         return;
     }
     case CANCELING:
@@ -91,7 +91,7 @@ void CommSleep::run_order(struct weft_msg *msg, struct weft_poller *poller) {
             wheel_remove(&poller->wheel, &timed->timer);
             make_due(session, poller, DUE_CANCELED);
         } else {
-            a32_store(&session->state, CANCEL_FIRED);
+            a32_store(&session->state_, CANCEL_FIRED);
         }
         return;
     default: // CANCEL_FIRED
@@ -104,13 +104,13 @@ void CommSleep::run_order(struct weft_msg *msg, struct weft_poller *poller) {
 void CommSleep::run_due(struct weft_job *job) {
     SleepSession *session = of(job);
     job->run = run_handle;
-    mpoller_deliver(session->poller->pool, job, nullptr);
+    mpoller_deliver(session->poller_->pool, job, nullptr);
 }
 
 void CommSleep::run_handle(struct weft_job *job) {
     SleepSession *session = of(job);
-    struct mpoller *pool = session->poller->pool;
-    uint32_t state = a32_swap(&session->state, IDLE); // from here on a cancel is too late
+    struct mpoller *pool = session->poller_->pool;
+    uint32_t state = a32_swap(&session->state_, IDLE); // from here on a cancel is too late
     if (state == DUE)
         session->handle(SS_STATE_COMPLETE, 0);
     else if (state == DUE_CANCELED)
@@ -123,7 +123,7 @@ void CommSleep::run_handle(struct weft_job *job) {
 void CommSleep::refuse(SleepSession *session) { session->handle(SS_STATE_DISRUPTED, 0); }
 
 void CommSleep::make_due(SleepSession *session, struct weft_poller *poller, State due) {
-    a32_store(&session->state, due);
-    session->job.run = run_due;
-    poller_ready(poller, &session->job);
+    a32_store(&session->state_, due);
+    session->job_.run = run_due;
+    poller_ready(poller, &session->job_);
 }

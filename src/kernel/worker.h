@@ -58,6 +58,7 @@ struct worker {
     bool permit;                // holds a permit
     bool permit_owed;           // laid its permit down for a known wait
     bool greeted;               // has looked around once
+    const void *serving;        // the service whose session it is handling; opaque to C
     unsigned waits;             // nested known waits
     uint32_t wake;              // futex word: bumped to call it
     struct weft_poller *given;  // the poller it was robbed of, when it was by the watch

@@ -1,8 +1,8 @@
 // Weft - HTTP requests and responses as messages
 // SPDX-License-Identifier: Apache-2.0
 //
-// The C parser knows the protocol; here it is joined to the connection: the size limit, answers given while a message
-// is received, and the vectors of a message that is sent.
+// The C parser knows the protocol; here it is joined to the connection: the size limit, answers
+// given while a message is received, and the vectors of a message that is sent.
 
 #include "workflow/HttpMessage.h"
 
@@ -13,7 +13,8 @@ namespace protocol {
 
 namespace {
 
-// A body up to this size is copied behind the header section, so that one vector holds the whole message.
+// A body up to this size is copied behind the header section, so that one vector holds the whole
+// message.
 constexpr size_t kMergedBody = 1024;
 
 // A peer that sends interim responses without end is no server.
@@ -38,7 +39,9 @@ HttpMessage::HttpMessage(bool is_resp)
 }
 
 HttpMessage::~HttpMessage() {
-    drop_blocks();
+    if (block_count_ > 0 || blocks_ != inline_blocks_) {
+        drop_blocks();
+    }
     http_parser_deinit(&storage_);
 }
 
@@ -84,14 +87,6 @@ bool HttpMessage::set_header(const struct HttpMessageHeader *header) {
                                   this->parser) == 0;
 }
 
-bool HttpMessage::add_header_pair(const char *name, const char *value) {
-    return http_parser_add_header(name, strlen(name), value, strlen(value), this->parser) == 0;
-}
-
-bool HttpMessage::set_header_pair(const char *name, const char *value) {
-    return http_parser_set_header(name, strlen(name), value, strlen(value), this->parser) == 0;
-}
-
 bool HttpMessage::add_header_pair(const std::string &name, const std::string &value) {
     return http_parser_add_header(name.data(), name.size(), value.data(), value.size(),
                                   this->parser) == 0;
@@ -106,8 +101,9 @@ bool HttpMessage::get_parsed_body(const void **body, size_t *size) const {
     return http_parser_get_body(body, size, this->parser) == 0;
 }
 
-// The header section in one piece, and a small body with it where there is room without asking for memory. What is
-// written beyond the text of the message is not taken: encoding again overwrites it.
+// The header section in one piece, and a small body with it where there is room without asking for
+// memory. What is written beyond the text of the message is not taken: encoding again overwrites
+// it.
 int HttpMessage::encode_head(struct iovec vectors[]) {
     const size_t size = http_head_size(this->parser);
     if (size == 0) {
@@ -163,9 +159,7 @@ int HttpMessage::append(const void *buf, size_t *size) {
     return ret;
 }
 
-int HttpMessage::finish() {
-    return http_parser_end_of_input(this->parser);
-}
+int HttpMessage::finish() { return http_parser_end_of_input(this->parser); }
 
 bool HttpRequest::get_method(std::string &method) const {
     return copy_out(this->get_method(), method);
@@ -183,9 +177,7 @@ bool HttpRequest::set_request_uri(const char *uri) {
     return http_parser_set_uri(uri, this->parser) == 0;
 }
 
-bool HttpRequest::set_method(const std::string &method) {
-    return this->set_method(method.c_str());
-}
+bool HttpRequest::set_method(const std::string &method) { return this->set_method(method.c_str()); }
 
 bool HttpRequest::set_request_uri(const std::string &uri) {
     return this->set_request_uri(uri.c_str());

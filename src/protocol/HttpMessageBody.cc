@@ -1,8 +1,9 @@
 // Weft - the body of an HTTP message that is sent
 // SPDX-License-Identifier: Apache-2.0
 //
-// A list of blocks: borrowed ones, copies in the text of the message while they are small, and heap blocks with room
-// to spare, into which small pieces are gathered so that they do not become a vector each.
+// A list of blocks: borrowed ones, copies in the text of the message while they are small, and heap
+// blocks with room to spare, into which small pieces are gathered so that they do not become a
+// vector each.
 
 #include <stdlib.h>
 
@@ -16,7 +17,8 @@ namespace protocol {
 
 namespace {
 
-// A copy up to this size may use the room of the message, if that room is there; the header section needs some too.
+// A copy up to this size may use the room of the message, if that room is there; the header section
+// needs some too.
 constexpr size_t kTextCopy = 256;
 
 constexpr size_t kHeapRoomMin = 512;
@@ -58,8 +60,8 @@ void HttpMessage::take_blocks(HttpMessage &message) {
     output_size_ = message.output_size_;
     if (message.blocks_ == message.inline_blocks_) {
         blocks_ = inline_blocks_;
-        std::copy(std::begin(message.inline_blocks_), std::begin(message.inline_blocks_) + block_count_,
-                  std::begin(inline_blocks_));
+        std::copy(std::begin(message.inline_blocks_),
+                  std::begin(message.inline_blocks_) + block_count_, std::begin(inline_blocks_));
     } else {
         blocks_ = message.blocks_;
     }

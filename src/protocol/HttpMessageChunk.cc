@@ -23,9 +23,7 @@ HttpMessageChunk::HttpMessageChunk()
     http_chunk_begin(&scan_);
 }
 
-HttpMessageChunk::~HttpMessageChunk() {
-    free(data_);
-}
+HttpMessageChunk::~HttpMessageChunk() { free(data_); }
 
 HttpMessageChunk::HttpMessageChunk(HttpMessageChunk &&chunk) : HttpMessageChunk() {
     *this = std::move(chunk);

@@ -1,12 +1,14 @@
 // Weft - conveniences over HTTP messages
 // SPDX-License-Identifier: Apache-2.0
 //
-// The chunk cursor walks what the parser has accepted, yet trusts no length: a body may have been cut by end_parsing().
+// The chunk cursor walks what the parser has accepted, yet trusts no length: a body may have been
+// cut by end_parsing().
 
 #include "workflow/HttpUtil.h"
 
 #include "protocol/http_answer.h"
 #include "protocol/http_chars.h"
+#include "protocol/http_defaults.h"
 
 namespace protocol {
 
@@ -20,25 +22,21 @@ std::string lower_case(const char *text, size_t size) {
     return lower;
 }
 
-std::string lower_case(const std::string &text) {
-    return lower_case(text.data(), text.size());
-}
+std::string lower_case(const std::string &text) { return lower_case(text.data(), text.size()); }
 
 std::string to_string(const void *data, size_t size) {
     return std::string(static_cast<const char *>(data), size);
 }
 
-int hex_value(char c) {
-    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
+int hex_value(char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; }
 
 } // namespace
 
 void HttpUtil::set_response_status(HttpResponse *resp, int status_code) {
     const char *phrase = http_status_phrase(status_code);
-    const std::string code = std::to_string(status_code);
-    resp->set_status_code(code.c_str());
-    resp->set_reason_phrase(phrase != nullptr ? phrase : "Unknown");
+    // The message is not const; only the access is.
+    http_parser_set_status(const_cast<http_parser_t *>(resp->get_parser()), status_code,
+                           phrase != nullptr ? phrase : "Unknown");
 }
 
 std::string HttpUtil::decode_chunked_body(const HttpMessage *msg) {
@@ -61,9 +59,7 @@ HttpHeaderMap::HttpHeaderMap(const HttpMessage *message) {
     }
 }
 
-bool HttpHeaderMap::key_exists(std::string key) {
-    return map_.count(lower_case(key)) > 0;
-}
+bool HttpHeaderMap::key_exists(std::string key) { return map_.count(lower_case(key)) > 0; }
 
 std::string HttpHeaderMap::get(std::string key) {
     std::string value;
@@ -99,9 +95,7 @@ HttpHeaderCursor::HttpHeaderCursor(const HttpMessage *message) {
     http_header_cursor_init(&this->cursor, message->get_parser());
 }
 
-HttpHeaderCursor::~HttpHeaderCursor() {
-    http_header_cursor_deinit(&this->cursor);
-}
+HttpHeaderCursor::~HttpHeaderCursor() { http_header_cursor_deinit(&this->cursor); }
 
 bool HttpHeaderCursor::next(struct HttpMessageHeader *header) {
     return http_header_cursor_next(&header->name, &header->name_len, &header->value,
@@ -132,9 +126,7 @@ bool HttpHeaderCursor::find(const std::string &name, std::string &value) {
     return true;
 }
 
-bool HttpHeaderCursor::erase() {
-    return http_header_cursor_erase(&this->cursor) == 0;
-}
+bool HttpHeaderCursor::erase() { return http_header_cursor_erase(&this->cursor) == 0; }
 
 bool HttpHeaderCursor::find_and_erase(struct HttpMessageHeader *header) {
     return this->find(header) && this->erase();

@@ -1,7 +1,8 @@
 // Weft - several messages sent or received as one
 // SPDX-License-Identifier: Apache-2.0
 //
-// All bytes at hand are given to the messages in turn, so nothing is left over unless the package is complete.
+// All bytes at hand are given to the messages in turn, so nothing is left over unless the package
+// is complete.
 
 #include "workflow/PackageWrapper.h"
 
@@ -12,13 +13,9 @@ namespace {
 constexpr int kVectorsLeft = 8;
 } // namespace
 
-ProtocolMessage *PackageWrapper::next_out(ProtocolMessage *) {
-    return nullptr;
-}
+ProtocolMessage *PackageWrapper::next_out(ProtocolMessage *) { return nullptr; }
 
-ProtocolMessage *PackageWrapper::next_in(ProtocolMessage *) {
-    return nullptr;
-}
+ProtocolMessage *PackageWrapper::next_in(ProtocolMessage *) { return nullptr; }
 
 int PackageWrapper::encode(struct iovec vectors[], int max) {
     int total = 0;

@@ -1,7 +1,8 @@
 // Weft - the base of all protocol messages, and of wrappers around them
 // SPDX-License-Identifier: Apache-2.0
 //
-// A wrapper and its message know each other: calls for bytes go inwards, calls for the connection go outwards.
+// A wrapper and its message know each other: calls for bytes go inwards, calls for the connection
+// go outwards.
 
 #include "workflow/ProtocolMessage.h"
 
@@ -12,9 +13,7 @@ int ProtocolMessage::encode(struct iovec[], int) {
     return -1;
 }
 
-int ProtocolMessage::append(const void *buf, size_t *size) {
-    return this->append(buf, *size);
-}
+int ProtocolMessage::append(const void *buf, size_t *size) { return this->append(buf, *size); }
 
 int ProtocolMessage::append(const void *, size_t) {
     errno = ENOSYS;
@@ -49,9 +48,7 @@ void ProtocolMessage::head_complete() {
     }
 }
 
-ProtocolMessage::~ProtocolMessage() {
-    delete attachment_;
-}
+ProtocolMessage::~ProtocolMessage() { delete attachment_; }
 
 // The bases hold nothing but the link to a connection, which stays where it is.
 ProtocolMessage::ProtocolMessage(ProtocolMessage &&message)
@@ -110,16 +107,10 @@ int ProtocolWrapper::append(const void *buf, size_t *size) {
     return this->message->append(buf, size);
 }
 
-ProtocolMessage *ProtocolWrapper::inner() {
-    return this->message->inner();
-}
+ProtocolMessage *ProtocolWrapper::inner() { return this->message->inner(); }
 
-int ProtocolWrapper::finish() {
-    return this->message->finish();
-}
+int ProtocolWrapper::finish() { return this->message->finish(); }
 
-void ProtocolWrapper::abandon(int error) {
-    this->message->abandon(error);
-}
+void ProtocolWrapper::abandon(int error) { this->message->abandon(error); }
 
 } // namespace protocol

@@ -1,7 +1,8 @@
 // Weft - answers a server gives without asking its user; the phrases of status codes
 // SPDX-License-Identifier: Apache-2.0
 //
-// Phrases are those of the IANA registry (RFC 9110, section 15), and of common practice where it has none.
+// Phrases are those of the IANA registry (RFC 9110, section 15), and of common practice where it
+// has none.
 
 #include "protocol/http_answer.h"
 
@@ -92,19 +93,15 @@ struct Answer {
     std::string_view text;
 };
 
-#define ERROR_ANSWER(status, phrase)                                                               \
+#define ERROR_ANSWER(status, phrase) \
     { status, "HTTP/1.1 " #status " " phrase "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" }
 
 // The first is the answer to everything that has none of its own.
 constexpr Answer kAnswers[] = {
-    ERROR_ANSWER(400, "Bad Request"),
-    ERROR_ANSWER(408, "Request Timeout"),
-    ERROR_ANSWER(413, "Content Too Large"),
-    ERROR_ANSWER(414, "URI Too Long"),
-    ERROR_ANSWER(417, "Expectation Failed"),
-    ERROR_ANSWER(431, "Request Header Fields Too Large"),
-    ERROR_ANSWER(501, "Not Implemented"),
-    ERROR_ANSWER(505, "HTTP Version Not Supported"),
+    ERROR_ANSWER(400, "Bad Request"),        ERROR_ANSWER(408, "Request Timeout"),
+    ERROR_ANSWER(413, "Content Too Large"),  ERROR_ANSWER(414, "URI Too Long"),
+    ERROR_ANSWER(417, "Expectation Failed"), ERROR_ANSWER(431, "Request Header Fields Too Large"),
+    ERROR_ANSWER(501, "Not Implemented"),    ERROR_ANSWER(505, "HTTP Version Not Supported"),
 };
 
 #undef ERROR_ANSWER
@@ -112,6 +109,9 @@ constexpr Answer kAnswers[] = {
 } // namespace
 
 const char *http_status_phrase(int code) {
+    if (code == 200) {
+        return "OK";
+    }
     size_t from = 0;
     size_t to = std::size(kPhrases);
     while (from < to) {

@@ -1,8 +1,9 @@
 // Weft - changing and writing an HTTP message
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every field is one stretch of text, "Name: value" as it goes on the wire, so that writing copies each once. Nothing
-// that could end a line or a word early gets in: splitting a message is not possible through these functions.
+// Every field is one stretch of text, "Name: value" as it goes on the wire, so that writing copies
+// each once. Nothing that could end a line or a word early gets in: splitting a message is not
+// possible through these functions.
 
 #include <errno.h>
 #include <string.h>
@@ -11,6 +12,11 @@
 #include "protocol/http_internal.h"
 
 static const char *const known_versions[] = {"HTTP/1.1", "HTTP/1.0"};
+
+static char *put(char *to, const char *text, size_t len) {
+    memcpy(to, text, len);
+    return to + len;
+}
 
 static int invalid(void) {
     errno = EINVAL;
@@ -27,10 +33,14 @@ static int is_word(const char *text, size_t len) {
     return len > 0;
 }
 
-// Text that cannot end a line. Other control characters are the caller's affair, as they always were.
+// Text that cannot end a line. Other control characters are the caller's affair, as they always
+// were.
 static int is_line_text(const char *text, size_t len) {
     const char *end = text + len;
     const char *pos = text;
+    if (http_is_text(text, len)) {
+        return 1;
+    }
     while ((pos = http_find_control(text, pos, end)) < end) {
         if (*pos == '\r' || *pos == '\n' || *pos == '\0') {
             return 0;
@@ -49,12 +59,15 @@ static const char *copy_text(http_parser_t *parser, const char *text, size_t len
     return copy;
 }
 
-static int set_text(http_parser_t *parser, const char **part, const char *text, size_t len) {
-    const char *copy = copy_text(parser, text, len);
+static int set_text(http_parser_t *parser, const char **part, uint32_t *part_len, const char *text,
+                    size_t len) {
+    const char *copy = len <= INT32_MAX ? copy_text(parser, text, len) : NULL;
     if (copy == NULL) {
+        errno = ENOMEM;
         return -1;
     }
     *part = copy;
+    *part_len = (uint32_t)len;
     return 0;
 }
 
@@ -63,7 +76,7 @@ int http_parser_set_method(const char *method, http_parser_t *parser) {
     if (!is_word(method, len)) {
         return invalid();
     }
-    return set_text(parser, &parser->method, method, len);
+    return set_text(parser, &parser->method, &parser->method_len, method, len);
 }
 
 int http_parser_set_uri(const char *uri, http_parser_t *parser) {
@@ -71,31 +84,33 @@ int http_parser_set_uri(const char *uri, http_parser_t *parser) {
     if (!is_word(uri, len)) {
         return invalid();
     }
-    return set_text(parser, &parser->uri, uri, len);
+    return set_text(parser, &parser->uri, &parser->uri_len, uri, len);
 }
 
 int http_parser_set_version(const char *version, http_parser_t *parser) {
-    const size_t len = strlen(version);
-    if (!is_word(version, len)) {
-        return invalid();
-    }
     for (unsigned i = 0; i < sizeof known_versions / sizeof known_versions[0]; i++) {
         if (strcmp(version, known_versions[i]) == 0) {
             parser->version = known_versions[i];
+            parser->version_len = 8;
             parser->http10 = i == 1;
             return 0;
         }
     }
+    const size_t len = strlen(version);
+    if (!is_word(version, len)) {
+        return invalid();
+    }
     parser->http10 = 0;
-    return set_text(parser, &parser->version, version, len);
+    return set_text(parser, &parser->version, &parser->version_len, version, len);
 }
 
 int http_parser_set_code(const char *code, http_parser_t *parser) {
-    if (strlen(code) != 3 || http_span(code, code + 3, HTTP_CHAR_DIGIT) != code + 3) {
+    // Each test ends at the zero byte of a shorter string.
+    if (!http_is(code[0], HTTP_CHAR_DIGIT) || !http_is(code[1], HTTP_CHAR_DIGIT) ||
+        !http_is(code[2], HTTP_CHAR_DIGIT) || code[3] != '\0') {
         return invalid();
     }
-    memcpy(parser->code, code, 3);
-    parser->code[3] = '\0';
+    memcpy(parser->code, code, sizeof parser->code);
     return 0;
 }
 
@@ -104,22 +119,20 @@ int http_parser_set_phrase(const char *phrase, http_parser_t *parser) {
     if (!is_line_text(phrase, len)) {
         return invalid();
     }
-    return set_text(parser, &parser->phrase, phrase, len);
+    return set_text(parser, &parser->phrase, &parser->phrase_len, phrase, len);
 }
 
-// Writes "Name: value" into the text of the message.
-static int write_field(http_parser_field_t *field, const char *name, size_t name_len, const char *value,
-                       size_t value_len, http_parser_t *parser) {
-    char *line = http_text_alloc(parser, name_len + 2 + value_len);
+// Writes "Name: value" and a line end into the text of the message.
+static int write_field(http_parser_field_t *field, const char *name, size_t name_len,
+                       const char *value, size_t value_len, http_parser_t *parser) {
+    char *line = http_text_alloc(parser, name_len + 2 + value_len + 2);
     if (line == NULL) {
         return -1;
     }
-    memcpy(line, name, name_len);
-    line[name_len] = ':';
-    line[name_len + 1] = ' ';
-    if (value_len > 0) {
-        memcpy(line + name_len + 2, value, value_len);
-    }
+    char *to = put(line, name, name_len);
+    to = put(to, ": ", 2);
+    to = value_len > 0 ? put(to, value, value_len) : to;
+    (void)put(to, "\r\n", 2);
     field->line = line;
     field->name_len = (uint16_t)name_len;
     field->gap = 2;
@@ -128,8 +141,8 @@ static int write_field(http_parser_field_t *field, const char *name, size_t name
 }
 
 static int field_ok(const char *name, size_t name_len, const char *value, size_t value_len) {
-    return name_len > 0 && name_len <= UINT16_MAX && value_len < UINT32_MAX / 2 &&
-           http_span(name, name + name_len, HTTP_CHAR_TOKEN) == name + name_len && is_line_text(value, value_len);
+    return name_len <= UINT16_MAX && value_len < UINT32_MAX / 2 && http_is_token(name, name_len) &&
+           is_line_text(value, value_len);
 }
 
 int http_parser_add_header(const void *name, size_t name_len, const void *value, size_t value_len,
@@ -138,7 +151,8 @@ int http_parser_add_header(const void *name, size_t name_len, const void *value,
     if (!field_ok((const char *)name, name_len, (const char *)value, value_len)) {
         return invalid();
     }
-    if (write_field(&made, (const char *)name, name_len, (const char *)value, value_len, parser) < 0) {
+    if (write_field(&made, (const char *)name, name_len, (const char *)value, value_len, parser) <
+        0) {
         return -1;
     }
     http_parser_field_t *field = http_field_add(parser);
@@ -150,7 +164,8 @@ int http_parser_add_header(const void *name, size_t name_len, const void *value,
     return 0;
 }
 
-static http_parser_field_t *find_field(const http_parser_t *parser, size_t from, const char *name, size_t name_len) {
+static http_parser_field_t *find_field(const http_parser_t *parser, size_t from, const char *name,
+                                       size_t name_len) {
     for (size_t i = from; i < parser->field_count; i++) {
         http_parser_field_t *field = &parser->fields[i];
         if (field->name_len == name_len && http_same_text(field->line, name, name_len)) {
@@ -169,7 +184,8 @@ int http_parser_set_header(const void *name, size_t name_len, const void *value,
     if (!field_ok((const char *)name, name_len, (const char *)value, value_len)) {
         return invalid();
     }
-    if (write_field(field, (const char *)name, name_len, (const char *)value, value_len, parser) < 0) {
+    if (write_field(field, (const char *)name, name_len, (const char *)value, value_len, parser) <
+        0) {
         return -1;
     }
     if (http_field_is_framing(field)) {
@@ -186,8 +202,8 @@ static void give_field(const http_parser_field_t *field, const void **value, siz
     cursor->next = cursor->last + 1;
 }
 
-int http_header_cursor_next(const void **name, size_t *name_len, const void **value, size_t *value_len,
-                            http_header_cursor_t *cursor) {
+int http_header_cursor_next(const void **name, size_t *name_len, const void **value,
+                            size_t *value_len, http_header_cursor_t *cursor) {
     if (cursor->next >= cursor->head->field_count) {
         return 1;
     }
@@ -198,9 +214,10 @@ int http_header_cursor_next(const void **name, size_t *name_len, const void **va
     return 0;
 }
 
-int http_header_cursor_find(const void *name, size_t name_len, const void **value, size_t *value_len,
-                            http_header_cursor_t *cursor) {
-    const http_parser_field_t *field = find_field(cursor->head, cursor->next, (const char *)name, name_len);
+int http_header_cursor_find(const void *name, size_t name_len, const void **value,
+                            size_t *value_len, http_header_cursor_t *cursor) {
+    const http_parser_field_t *field =
+        find_field(cursor->head, cursor->next, (const char *)name, name_len);
     if (field == NULL) {
         return 1;
     }
@@ -209,7 +226,8 @@ int http_header_cursor_find(const void *name, size_t name_len, const void **valu
 }
 
 int http_header_cursor_erase(http_header_cursor_t *cursor) {
-    // The interface takes a const message for reading and erasing alike; no message is a const object.
+    // The interface takes a const message for reading and erasing alike; no message is a const
+    // object.
     http_parser_t *parser = (http_parser_t *)(uintptr_t)cursor->head;
     if (cursor->last >= parser->field_count) {
         return 1;
@@ -232,7 +250,7 @@ static size_t field_size(const http_parser_field_t *field) {
 }
 
 size_t http_head_size(const http_parser_t *parser) {
-    size_t size = 2 + 2 + 2;  // two blanks and two line ends
+    size_t size = 2 + 2 + 2; // two blanks and two line ends
     if (parser->version == NULL) {
         return 0;
     }
@@ -240,38 +258,49 @@ size_t http_head_size(const http_parser_t *parser) {
         if (parser->code[0] == '\0' || parser->phrase == NULL) {
             return 0;
         }
-        size += 3 + strlen(parser->phrase);
+        size += 3 + parser->phrase_len;
     } else {
         if (parser->method == NULL || parser->uri == NULL) {
             return 0;
         }
-        size += strlen(parser->method) + strlen(parser->uri);
+        size += parser->method_len + parser->uri_len;
     }
-    size += strlen(parser->version);
+    size += parser->version_len;
     for (uint32_t i = 0; i < parser->field_count; i++) {
         size += field_size(&parser->fields[i]) + 2;
     }
     return size;
 }
 
-static char *put(char *to, const char *text, size_t len) {
-    memcpy(to, text, len);
-    return to + len;
-}
-
-static char *put_text(char *to, const char *text) {
-    return put(to, text, strlen(text));
-}
-
 char *http_head_write(const http_parser_t *parser, char *to) {
-    to = put_text(to, parser->is_resp ? parser->version : parser->method);
-    *to++ = ' ';
-    to = put_text(to, parser->is_resp ? parser->code : parser->uri);
-    *to++ = ' ';
-    to = put_text(to, parser->is_resp ? parser->phrase : parser->version);
+    const size_t version_len = parser->version_len;
+    if (parser->is_resp) {
+        to = put(to, parser->version, version_len);
+        *to++ = ' ';
+        to = put(to, parser->code, 3);
+        *to++ = ' ';
+        to = put(to, parser->phrase, parser->phrase_len);
+    } else {
+        to = put(to, parser->method, parser->method_len);
+        *to++ = ' ';
+        to = put(to, parser->uri, parser->uri_len);
+        *to++ = ' ';
+        to = put(to, parser->version, version_len);
+    }
     to = put(to, "\r\n", 2);
-    for (uint32_t i = 0; i < parser->field_count; i++) {
-        to = put(to, parser->fields[i].line, field_size(&parser->fields[i]));
+    const http_parser_field_t *field = parser->fields;
+    const http_parser_field_t *last = field + parser->field_count;
+    while (field < last) {
+        const char *from = field->line;
+        const char *end = from + field_size(field);
+        field++;
+        // Lines that follow each other in memory, as those of one call or one builder do, are
+        // copied at once.
+        while (field < last && field->line == end + 2 && memcmp(end, "\r\n", 2) == 0) {
+            end = field->line + field_size(field);
+            field++;
+        }
+        to = put(to, from, (size_t)(end - from));
         to = put(to, "\r\n", 2);
     }
     return put(to, "\r\n", 2);

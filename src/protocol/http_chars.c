@@ -1,8 +1,8 @@
 // Weft - the table of HTTP character classes
 // SPDX-License-Identifier: Apache-2.0
 //
-// One byte per character, bits as named in http_chars.h. A unit test derives every entry anew from the grammar of
-// RFC 9110 and RFC 3986, so the figures need not be read.
+// One byte per character, bits as named in http_chars.h. A unit test derives every entry anew from
+// the grammar of RFC 9110 and RFC 3986, so the figures need not be read.
 
 #include "protocol/http_chars.h"
 

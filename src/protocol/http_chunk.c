@@ -1,38 +1,38 @@
 // Weft - the framing of chunked bodies
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each state names what the next byte may be. Lines end in CRLF, without leniency: a bare LF in chunk framing is the
-// raw material of request smuggling.
+// Each state names what the next byte may be. Lines end in CRLF, without leniency: a bare LF in
+// chunk framing is the raw material of request smuggling.
 
 #include "protocol/http_chunk.h"
 
 #include "protocol/http_chars.h"
 
 enum {
-    SIZE_FIRST = 0,   // a hex digit
-    SIZE_MORE,        // a hex digit, blank, ';' or CR
-    SIZE_BLANK,       // blanks behind the size; then ';' (or CR where the rules allow it)
-    EXT_NAME_FIRST,   // blanks, then the first character of an extension name
-    EXT_NAME,         // the name goes on
-    EXT_NAME_BLANK,   // blanks behind a name; then '=' or ';'
-    EXT_VALUE_FIRST,  // blanks, then a token or a quoted string
-    EXT_VALUE,        // the token goes on
-    EXT_QUOTED,       // inside quotes
-    EXT_ESCAPED,      // behind a backslash inside quotes
-    EXT_VALUE_END,    // behind the closing quote
-    EXT_VALUE_BLANK,  // blanks behind a value; then ';'
-    SIZE_LF,          // LF of the size line
-    DATA,             // `left` bytes of data
-    DATA_CR,          // the line end behind the data
+    SIZE_FIRST = 0,  // a hex digit
+    SIZE_MORE,       // a hex digit, blank, ';' or CR
+    SIZE_BLANK,      // blanks behind the size; then ';' (or CR where the rules allow it)
+    EXT_NAME_FIRST,  // blanks, then the first character of an extension name
+    EXT_NAME,        // the name goes on
+    EXT_NAME_BLANK,  // blanks behind a name; then '=' or ';'
+    EXT_VALUE_FIRST, // blanks, then a token or a quoted string
+    EXT_VALUE,       // the token goes on
+    EXT_QUOTED,      // inside quotes
+    EXT_ESCAPED,     // behind a backslash inside quotes
+    EXT_VALUE_END,   // behind the closing quote
+    EXT_VALUE_BLANK, // blanks behind a value; then ';'
+    SIZE_LF,         // LF of the size line
+    DATA,            // `left` bytes of data
+    DATA_CR,         // the line end behind the data
     DATA_LF,
-    TRAILER_FIRST,  // a trailer line or the last, empty one
+    TRAILER_FIRST, // a trailer line or the last, empty one
     TRAILER_NAME,
     TRAILER_VALUE,
     TRAILER_LF,
     LAST_LF,
 };
 
-enum { NO_STATE = 255 };  // the byte is not allowed here
+enum { NO_STATE = 255 }; // the byte is not allowed here
 
 // Fields that would have changed the framing or the routing of the message must not come after it.
 static const struct {
@@ -46,9 +46,7 @@ void http_chunk_begin(http_chunk_scan_t *scan) {
     *scan = (http_chunk_scan_t){.left = 0, .state = SIZE_FIRST};
 }
 
-int http_chunk_in_data(const http_chunk_scan_t *scan) {
-    return scan->state == DATA;
-}
+int http_chunk_in_data(const http_chunk_scan_t *scan) { return scan->state == DATA; }
 
 void http_chunk_skip(http_chunk_scan_t *scan, size_t n) {
     scan->left -= n;
@@ -57,11 +55,10 @@ void http_chunk_skip(http_chunk_scan_t *scan, size_t n) {
     }
 }
 
-static size_t hex_value(char c) {
-    return (size_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-}
+static size_t hex_value(char c) { return (size_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10); }
 
-// A size of 15 hex digits is far beyond any body and cannot overflow; leading zeros count as digits.
+// A size of 15 hex digits is far beyond any body and cannot overflow; leading zeros count as
+// digits.
 static uint8_t add_digit(http_chunk_scan_t *scan, char c) {
     if (!http_is(c, HTTP_CHAR_HEX) || scan->digits == 15) {
         return NO_STATE;
@@ -87,7 +84,9 @@ static uint8_t after_size(http_chunk_scan_t *scan, const http_parser_rules_t *ru
 
 static uint8_t in_extension_name(uint8_t state, char c) {
     if (state == EXT_NAME_FIRST) {
-        return http_is_blank(c) ? EXT_NAME_FIRST : http_is(c, HTTP_CHAR_TOKEN) ? EXT_NAME : NO_STATE;
+        return http_is_blank(c)              ? EXT_NAME_FIRST
+               : http_is(c, HTTP_CHAR_TOKEN) ? EXT_NAME
+                                             : NO_STATE;
     }
     if (state == EXT_NAME && http_is(c, HTTP_CHAR_TOKEN)) {
         return EXT_NAME;
@@ -107,7 +106,9 @@ static uint8_t in_extension_value(uint8_t state, char c) {
         if (c == '"') {
             return EXT_QUOTED;
         }
-        return http_is_blank(c) ? EXT_VALUE_FIRST : http_is(c, HTTP_CHAR_TOKEN) ? EXT_VALUE : NO_STATE;
+        return http_is_blank(c)              ? EXT_VALUE_FIRST
+               : http_is(c, HTTP_CHAR_TOKEN) ? EXT_VALUE
+                                             : NO_STATE;
     case EXT_QUOTED:
         if (c == '"' || c == '\\') {
             return c == '"' ? EXT_VALUE_END : EXT_ESCAPED;
@@ -134,7 +135,7 @@ static int is_extension(uint8_t state) {
 static void match_trailer_name(http_chunk_scan_t *scan, char c) {
     for (unsigned i = 0; i < FORBIDDEN_COUNT; i++) {
         if (scan->name_len >= forbidden[i].len || (c | 0x20) != forbidden[i].name[scan->name_len]) {
-            scan->name_match &= (uint8_t)~(1u << i);
+            scan->name_match &= (uint8_t) ~(1u << i);
         }
     }
     if (scan->name_len < 255) {
@@ -235,13 +236,15 @@ static void count_byte(http_chunk_scan_t *scan, uint8_t state) {
     }
 }
 
-int http_chunk_step(http_chunk_scan_t *scan, const http_parser_rules_t *rules, const char **pos, const char *end,
-                    const char **reason) {
+int http_chunk_step(http_chunk_scan_t *scan, const http_parser_rules_t *rules, const char **pos,
+                    const char *end, const char **reason) {
     while (*pos < end) {
         const uint8_t before = scan->state;
         const uint8_t after = next_state(scan, rules, **pos);
         if (after == NO_STATE) {
-            *reason = before >= TRAILER_FIRST ? "bad trailer" : before >= DATA ? "bad end of chunk" : "bad chunk size";
+            *reason = before >= TRAILER_FIRST ? "bad trailer"
+                      : before >= DATA        ? "bad end of chunk"
+                                              : "bad chunk size";
             return HTTP_CHUNK_BAD;
         }
         scan->state = after;

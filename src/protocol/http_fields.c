@@ -1,9 +1,9 @@
 // Weft - what header fields mean for the framing and the connection
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each field is looked at once, when its line is complete; the checks that need the whole section run at its end.
-// Whatever two implementations could frame differently is refused. Source: RFC 9112, sections 6 and 9; RFC 9110,
-// sections 7.2, 8.6 and 10.1.1.
+// Each field is looked at once, when its line is complete; the checks that need the whole section
+// run at its end. Whatever two implementations could frame differently is refused. Source: RFC
+// 9112, sections 6 and 9; RFC 9110, sections 7.2, 8.6 and 10.1.1.
 
 #include <errno.h>
 #include <string.h>
@@ -50,7 +50,8 @@ static enum known_field classify(const http_parser_field_t *field) {
     case 14:
         return http_same_name(name, "content-length", 14) ? FIELD_CONTENT_LENGTH : FIELD_OTHER;
     case 17:
-        return http_same_name(name, "transfer-encoding", 17) ? FIELD_TRANSFER_ENCODING : FIELD_OTHER;
+        return http_same_name(name, "transfer-encoding", 17) ? FIELD_TRANSFER_ENCODING
+                                                             : FIELD_OTHER;
     default:
         return FIELD_OTHER;
     }
@@ -60,7 +61,8 @@ int http_field_is_framing(const http_parser_field_t *field) {
     return classify(field) != FIELD_OTHER;
 }
 
-// The next element of a comma-separated list, trimmed; 0 at the end. Empty elements are returned as such.
+// The next element of a comma-separated list, trimmed; 0 at the end. Empty elements are returned as
+// such.
 static int next_element(const char **pos, const char *end, const char **element, size_t *len) {
     if (*pos > end) {
         return 0;
@@ -82,15 +84,19 @@ static int next_element(const char **pos, const char *end, const char **element,
     return 1;
 }
 
-static int element_is(const char *element, size_t len, const char *word) {
-    return len == strlen(word) && http_same_text(element, word, len);
-}
+// With a literal, so that its length is known.
+#define element_is(element, len, word) \
+    ((len) == sizeof(word) - 1 && http_same_text((element), (word), sizeof(word) - 1))
 
 static void note_connection(http_parser_t *parser, const char *value, size_t value_len) {
     const char *pos = value;
     const char *element;
     size_t len;
     parser->has_connection = 1;
+    if (value_len == 10 && http_same_name(value, "keep-alive", 10)) {
+        parser->keep_seen = 1;
+        return;
+    }
     while (next_element(&pos, value + value_len, &element, &len)) {
         if (element_is(element, len, "close")) {
             parser->close_seen = 1;
@@ -160,23 +166,24 @@ static int receive_coding(http_parser_t *parser, const char *value, size_t value
     return 0;
 }
 
-static int receive_host(http_parser_t *parser, const char *value, size_t value_len) {
+static int receive_host(http_parser_t *parser, const char *base, const char *value,
+                        size_t value_len) {
     if (parser->is_resp) {
         return 0;
     }
     if (parser->host_count++ > 0) {
         return http_fail(parser, 400, "more than one Host");
     }
-    const char *bad = http_check_host(value, value_len, 0);
+    const char *bad = http_check_host(base, value, value_len, 0);
     return bad == NULL ? 0 : http_fail(parser, 400, bad);
 }
 
-int http_field_received(http_parser_t *parser, const http_parser_field_t *field) {
+int http_field_received(http_parser_t *parser, const char *base, const http_parser_field_t *field) {
     const char *value = http_field_value(field);
     const size_t len = field->value_len;
     switch (classify(field)) {
     case FIELD_HOST:
-        return receive_host(parser, value, len);
+        return receive_host(parser, base, value, len);
     case FIELD_EXPECT:
         if (element_is(value, len, "100-continue")) {
             parser->expect_continue = !parser->is_resp && !parser->http10;
@@ -208,11 +215,25 @@ static int begin_body(http_parser_t *parser, size_t length) {
     return 0;
 }
 
+// What Transfer-Encoding overrides is not passed on. RFC 9112, section 6.3.
+static void drop_lengths(http_parser_t *parser) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < parser->field_count; i++) {
+        if (classify(&parser->fields[i]) != FIELD_CONTENT_LENGTH) {
+            parser->fields[kept++] = parser->fields[i];
+        }
+    }
+    parser->field_count = kept;
+    parser->has_content_length = 0;
+    parser->content_length = HTTP_UNKNOWN_LENGTH;
+}
+
 static int begin_chunked(http_parser_t *parser) {
     if (parser->has_content_length) {
         if (!parser->rules->allow_length_with_coding) {
             return http_fail(parser, 400, "both Content-Length and Transfer-Encoding");
         }
+        drop_lengths(parser);
         parser->must_close = 1;
     }
     if (parser->http10) {
@@ -240,8 +261,9 @@ int http_frame_request(http_parser_t *parser) {
 }
 
 int http_frame_response(http_parser_t *parser) {
-    const int no_body = parser->zero_body || parser->transfer_length == 0 || parser->code[0] == '1' ||
-                        memcmp(parser->code, "204", 3) == 0 || memcmp(parser->code, "304", 3) == 0;
+    const int no_body = parser->zero_body || parser->transfer_length == 0 ||
+                        parser->code[0] == '1' || memcmp(parser->code, "204", 3) == 0 ||
+                        memcmp(parser->code, "304", 3) == 0;
     if (parser->chunked) {
         const int ret = begin_chunked(parser);
         if (ret < 0 || !no_body) {

@@ -1,10 +1,11 @@
 // Weft - start line and header section of a received message
 // SPDX-License-Identifier: Apache-2.0
 //
-// Works line by line. Complete lines are parsed where they were received and kept with one copy per call; a line that
-// is cut by the end of the input is kept aside and parsed when it is whole. A line is searched for its end and for
-// control characters in the same pass, and a limit is hit at the byte that exceeds it, so the outcome never depends
-// on how the input was cut, and nothing beyond a limit is stored.
+// Works line by line. Complete lines are parsed where they were received and kept with one copy per
+// call; a line that is cut by the end of the input is kept aside and parsed when it is whole. A
+// line is searched for its end and for control characters in the same pass, and a limit is hit at
+// the byte that exceeds it, so the outcome never depends on how the input was cut, and nothing
+// beyond a limit is stored.
 
 #include <errno.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 
 enum { LINE_MORE = 0, LINE_DONE = 1 };
 
-enum { METHOD_MAX = 64, EMPTY_LINES_MAX = 1, NAME_MAX_LEN = 65535 };
+enum { METHOD_MAX = 64, EMPTY_LINES_MAX = 1, NAME_MAX_LEN = UINT16_MAX };
 
 static const char version_10[] = "HTTP/1.0";
 static const char version_11[] = "HTTP/1.1";
@@ -22,10 +23,10 @@ enum { VERSION_LEN = 8 };
 
 // The part of the input that is parsed in place.
 struct head_input {
-    const char *begin;      // bytes before it are not readable
+    const char *begin; // bytes before it are not readable
     const char *end;
-    uint32_t first_field;   // fields from here on may point into the input
-    int start_line_inside;  // so may the parts of the start line
+    uint32_t first_field;  // fields from here on may point into the input
+    int start_line_inside; // so may the parts of the start line
 };
 
 static size_t line_allowance(const http_parser_t *parser) {
@@ -50,8 +51,10 @@ static int fail_too_long(http_parser_t *parser, const char *line, const char *en
     return http_fail(parser, 414, "request line too long");
 }
 
-// `stop` is the first control character of a line. LINE_DONE if the line ends there; *next is behind the line end.
-static int end_of_line(http_parser_t *parser, const char *stop, const char *end, const char **next) {
+// `stop` is the first control character of a line. LINE_DONE if the line ends there; *next is
+// behind the line end.
+static int end_of_line(http_parser_t *parser, const char *stop, const char *end,
+                       const char **next) {
     if (*stop == '\r') {
         if (stop + 1 == end) {
             return LINE_MORE;
@@ -67,6 +70,7 @@ static int end_of_line(http_parser_t *parser, const char *stop, const char *end,
 }
 
 static int parse_version(http_parser_t *parser, const char *text) {
+    parser->version_len = VERSION_LEN;
     if (memcmp(text, version_11, VERSION_LEN) == 0) {
         parser->version = version_11;
         return 0;
@@ -87,8 +91,10 @@ static int parse_version(http_parser_t *parser, const char *text) {
     return http_fail(parser, 505, "version not supported");
 }
 
-static int parse_request_line(http_parser_t *parser, const char *line, const char *eol) {
-    const char *method_end = http_span(line, eol, HTTP_CHAR_TOKEN);
+static int parse_request_line(http_parser_t *parser, const char *base, const char *line,
+                              const char *eol) {
+    const int is_get = eol - line > 4 && memcmp(line, "GET ", 4) == 0;
+    const char *method_end = is_get ? line + 3 : http_span(line, eol, HTTP_CHAR_TOKEN);
     const size_t method_len = (size_t)(method_end - line);
     if (method_len == 0 || method_end == eol || *method_end != ' ') {
         return http_fail(parser, 400, "malformed method");
@@ -104,12 +110,12 @@ static int parse_request_line(http_parser_t *parser, const char *line, const cha
     if (parse_version(parser, eol - VERSION_LEN) < 0) {
         return -2;
     }
-    const char *bad = http_check_target(line, method_len, target, target_len, parser->rules);
+    const char *bad = http_check_target(parser, base, line, method_len, target, target_len);
     if (bad != NULL) {
         return http_fail(parser, 400, bad);
     }
     parser->method = line;
-    parser->method_len = (uint16_t)method_len;
+    parser->method_len = (uint32_t)method_len;
     parser->uri = target;
     parser->uri_len = (uint32_t)target_len;
     return 0;
@@ -136,20 +142,24 @@ static int parse_status_line(http_parser_t *parser, const char *line, const char
     return 0;
 }
 
-static int parse_start_line(http_parser_t *parser, const char *line, const char *eol) {
+static int parse_start_line(http_parser_t *parser, const char *base, const char *line,
+                            const char *eol) {
     if (eol == line) {
         const int allowed = !parser->is_resp && parser->empty_lines++ < EMPTY_LINES_MAX;
         return allowed ? 0 : http_fail(parser, 400, "empty line before the start line");
     }
     parser->phase = HTTP_PHASE_FIELDS;
-    return parser->is_resp ? parse_status_line(parser, line, eol) : parse_request_line(parser, line, eol);
+    return parser->is_resp ? parse_status_line(parser, line, eol)
+                           : parse_request_line(parser, base, line, eol);
 }
 
 // Joins a continuation line to the field before it, in new memory.
 static int fold(http_parser_t *parser, const char *line, const char *eol) {
-    http_parser_field_t *field = parser->field_count > 0 ? &parser->fields[parser->field_count - 1] : NULL;
+    http_parser_field_t *field =
+        parser->field_count > 0 ? &parser->fields[parser->field_count - 1] : NULL;
     if (field == NULL || !parser->rules->allow_obs_fold || http_field_is_framing(field)) {
-        return http_fail(parser, 400, field == NULL ? "blank before the first field" : "folded line");
+        return http_fail(parser, 400,
+                         field == NULL ? "blank before the first field" : "folded line");
     }
     // Each continuation copies the field, so they are limited as fields are.
     if (parser->field_count + parser->folds++ >= parser->rules->header_count_max) {
@@ -167,28 +177,42 @@ static int fold(http_parser_t *parser, const char *line, const char *eol) {
     if (more == 0) {
         return 0;
     }
-    char *joined = http_text_alloc(parser, head + blank + more);
+    char *joined = http_text_alloc(parser, head + blank + more + 2);
     if (joined == NULL) {
         return -1;
     }
     memcpy(joined, field->line, head);
     memset(joined + head, ' ', blank);
     memcpy(joined + head + blank, line, more);
+    memcpy(joined + head + blank + more, "\r\n", 2);
     field->line = joined;
     field->value_len += (uint32_t)(more + blank);
     return 0;
 }
 
-static int parse_field(http_parser_t *parser, const char *line, const char *eol) {
-    if (http_is_blank(*line)) {
-        return fold(parser, line, eol);
-    }
-    const char *name_end = http_span(line, eol, HTTP_CHAR_TOKEN);
+// Whether a name of this length may mean something to the framing: the others need not be compared.
+static int may_be_known(size_t name_len) {
+    const uint32_t lengths = 1u << 4 | 1u << 6 | 1u << 10 | 1u << 14 | 1u << 17;
+    return name_len < 32 && (lengths >> name_len & 1u) != 0;
+}
+
+// The colon behind a name, or NULL. The byte at eol can be read: it is the line end.
+static const char *find_colon(const http_parser_t *parser, const char *line, const char *name_end,
+                              const char *eol) {
     const char *colon = name_end;
     while (parser->rules->allow_space_before_colon && colon < eol && http_is_blank(*colon)) {
         colon++;
     }
-    if (name_end == line || colon == eol || *colon != ':') {
+    return name_end == line || *colon != ':' ? NULL : colon;
+}
+
+static int parse_field(http_parser_t *parser, const char *base, const char *line, const char *eol) {
+    if (http_is_blank(*line)) {
+        return fold(parser, line, eol);
+    }
+    const char *name_end = http_span_common(base, line, eol, HTTP_CHAR_TOKEN);
+    const char *colon = find_colon(parser, line, name_end, eol);
+    if (colon == NULL) {
         return http_fail(parser, 400, "malformed field name");
     }
     const char *value = colon + 1;
@@ -201,7 +225,7 @@ static int parse_field(http_parser_t *parser, const char *line, const char *eol)
     if (parser->field_count >= parser->rules->header_count_max) {
         return http_fail(parser, 431, "too many fields");
     }
-    if (name_end - line > NAME_MAX_LEN || value - name_end > NAME_MAX_LEN) {
+    if (value - line > NAME_MAX_LEN) {
         return http_fail(parser, 431, "field name too long");
     }
     http_parser_field_t *field = http_field_add(parser);
@@ -212,14 +236,15 @@ static int parse_field(http_parser_t *parser, const char *line, const char *eol)
     field->name_len = (uint16_t)(name_end - line);
     field->gap = (uint16_t)(value - name_end);
     field->value_len = (uint32_t)(eol - value);
-    return http_field_received(parser, field);
+    return may_be_known(field->name_len) ? http_field_received(parser, base, field) : 0;
 }
 
 // One complete line without its end. 1: it was the empty line that ends the section.
-static int take_line(http_parser_t *parser, struct head_input *in, const char *line, const char *eol) {
+static int take_line(http_parser_t *parser, struct head_input *in, const char *base,
+                     const char *line, const char *eol) {
     if (parser->phase == HTTP_PHASE_START) {
-        in->start_line_inside = line >= in->begin && line < in->end;
-        return parse_start_line(parser, line, eol);
+        in->start_line_inside = base == in->begin;
+        return parse_start_line(parser, base, line, eol);
     }
     if (line == eol) {
         return 1;
@@ -228,7 +253,7 @@ static int take_line(http_parser_t *parser, struct head_input *in, const char *l
     if (parser->section_used > parser->rules->header_size_max) {
         parser->section_used = (uint32_t)parser->rules->header_size_max;
     }
-    return parse_field(parser, line, eol);
+    return parse_field(parser, base, line, eol);
 }
 
 // The start line now lies in memory of the message: its words become C strings in place.
@@ -275,8 +300,8 @@ static int keep_lines(http_parser_t *parser, struct head_input *in, const char *
 // Keeps the beginning of a line whose end has not come.
 static int keep_partial(http_parser_t *parser, const char *from, size_t len) {
     const size_t want = parser->line_len + len;
-    // One more byte, for the zero that ends a phrase.
-    if (want >= parser->line_cap) {
+    // Two more bytes for the line end, the first of which becomes the zero that ends a phrase.
+    if (want + 2 > parser->line_cap) {
         const size_t cap = want < 120 ? 128 : want + want / 2;
         char *line = http_text_alloc(parser, cap);
         if (line == NULL) {
@@ -293,8 +318,8 @@ static int keep_partial(http_parser_t *parser, const char *from, size_t len) {
     return 0;
 }
 
-// Goes on with the line that was kept aside. LINE_DONE: it is whole, without its end, in parser->line; or LINE_MORE
-// or an error. *pos is moved behind what was consumed.
+// Goes on with the line that was kept aside. LINE_DONE: it is whole, without its end, in
+// parser->line; or LINE_MORE or an error. *pos is moved behind what was consumed.
 static int resume_line(http_parser_t *parser, const char **pos, const char *end) {
     if (parser->line[parser->line_len - 1] == '\r') {
         if (**pos != '\n') {
@@ -317,7 +342,8 @@ static int resume_line(http_parser_t *parser, const char **pos, const char *end)
                    ? -1
                    : fail_too_long(parser, parser->line, parser->line + parser->line_len);
     }
-    if (ret >= 0 && keep_partial(parser, *pos, (size_t)((ret == LINE_DONE ? stop : end) - *pos)) < 0) {
+    if (ret >= 0 &&
+        keep_partial(parser, *pos, (size_t)((ret == LINE_DONE ? stop : end) - *pos)) < 0) {
         return -1;
     }
     *pos = next;
@@ -332,10 +358,11 @@ static int resume(http_parser_t *parser, struct head_input *in, const char **pos
     }
     char *line = parser->line;
     const uint32_t len = parser->line_len;
+    memcpy(line + len, "\r\n", 2);
     parser->line = NULL;
     parser->line_len = 0;
     parser->line_cap = 0;
-    ret = take_line(parser, in, line, line + len);
+    ret = take_line(parser, in, line, line, line + len);
     if (ret == 0 && was_start) {
         end_start_line(parser, 0);
     }
@@ -353,7 +380,8 @@ static int forget_input(http_parser_t *parser, const struct head_input *in, int 
     return ret;
 }
 
-// A byte that cannot begin a message is refused at once: a TLS greeting on a plain port should not wait for a line end.
+// A byte that cannot begin a message is refused at once: a TLS greeting on a plain port should not
+// wait for a line end.
 static int check_first_byte(http_parser_t *parser, char c) {
     const int line_end = c == '\r' || c == '\n';
     if (parser->is_resp ? c != 'H' && !line_end : !http_is(c, HTTP_CHAR_TOKEN) && !line_end) {
@@ -362,26 +390,30 @@ static int check_first_byte(http_parser_t *parser, char c) {
     return 0;
 }
 
+// Parses lines in place as long as they are whole. 1: the section is complete, 0: more is needed.
 static int parse_lines(http_parser_t *parser, struct head_input *in, const char **pos) {
+    const char *end = in->end;
     int ret = 0;
-    while (ret == 0 && *pos < in->end) {
+    while (ret == 0 && *pos < end) {
         const char *line = *pos;
         if (parser->phase == HTTP_PHASE_START && check_first_byte(parser, *line) < 0) {
             return -2;
         }
         const size_t allowed = line_allowance(parser);
-        const size_t avail = (size_t)(in->end - line);
-        const char *limit = avail > allowed ? line + allowed + 1 : in->end;
+        const size_t avail = (size_t)(end - line);
+        const char *limit = avail > allowed ? line + allowed + 1 : end;
         const char *stop = http_find_control(in->begin, line, limit);
-        const char *next = line;
+        const char *next = stop + 2;
         if (stop == limit) {
             return avail > allowed ? fail_too_long(parser, line, limit) : 0;
         }
-        ret = end_of_line(parser, stop, in->end, &next);
-        if (ret != LINE_DONE) {
-            return ret;
+        if (next > end || stop[0] != '\r' || stop[1] != '\n') {
+            ret = end_of_line(parser, stop, end, &next);
+            if (ret != LINE_DONE) {
+                return ret;
+            }
         }
-        ret = take_line(parser, in, line, stop);
+        ret = take_line(parser, in, in->begin, line, stop);
         *pos = next;
     }
     return ret;

@@ -1,8 +1,8 @@
 // Weft - receiving an HTTP message
 // SPDX-License-Identifier: Apache-2.0
 //
-// The entry of the parser and the body. A body is copied once, from the caller's buffer to its final place, which
-// grows with what has really come and is never larger than the limit allows.
+// The entry of the parser and the body. A body is copied once, from the caller's buffer to its
+// final place, which grows with what has really come and is never larger than the limit allows.
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,8 @@
 #include "protocol/http_chunk.h"
 #include "protocol/http_internal.h"
 
-// A declared length up to this is allocated at once; beyond it the sender has to deliver before memory is given.
+// A declared length up to this is allocated at once; beyond it the sender has to deliver before
+// memory is given.
 enum { BODY_TRUSTED = 256 * 1024, BODY_MIN = 4096 };
 
 static int body_reserve(http_parser_t *parser, size_t more) {
@@ -61,17 +62,23 @@ static int length_append(http_parser_t *parser, const char *buf, size_t size, si
     return take == left ? done(parser) : 0;
 }
 
+// How many more bytes the body may have. A limit may have been lowered on the way.
+static size_t body_room(const http_parser_t *parser) {
+    return parser->body_limit > parser->body_len ? parser->body_limit - parser->body_len : 0;
+}
+
 static int until_close_append(http_parser_t *parser, const char *buf, size_t size, size_t *used) {
-    if (size > parser->body_limit - parser->body_len) {
+    if (size > body_room(parser)) {
         return http_fail_size(parser, 413);
     }
     *used = size;
     return size > 0 && body_append(parser, buf, size) < 0 ? -1 : 0;
 }
 
-// Scans without storing, then stores what was scanned. The limit counts framing too, for it is kept.
+// Scans without storing, then stores what was scanned. The limit counts framing too, for it is
+// kept.
 static int chunked_append(http_parser_t *parser, const char *buf, size_t size, size_t *used) {
-    const size_t room = parser->body_limit - parser->body_len;
+    const size_t room = body_room(parser);
     const char *end = buf + (size < room ? size : room);
     const char *pos = buf;
     const char *reason = NULL;

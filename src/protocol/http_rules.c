@@ -1,7 +1,8 @@
 // Weft - the rules a parser starts with
 // SPDX-License-Identifier: Apache-2.0
 //
-// The only state of the protocol room that is shared by the process: one pointer, read when a message is created.
+// The only state of the protocol room that is shared by the process: one pointer, read when a
+// message is created.
 
 #include "workflow/http_parser.h"
 
@@ -17,9 +18,7 @@ static const http_parser_rules_t strict_rules = {
 
 static const http_parser_rules_t *default_rules = &strict_rules;
 
-const http_parser_rules_t *http_parser_strict_rules(void) {
-    return &strict_rules;
-}
+const http_parser_rules_t *http_parser_strict_rules(void) { return &strict_rules; }
 
 const http_parser_rules_t *http_parser_default_rules(void) {
     return __atomic_load_n(&default_rules, __ATOMIC_ACQUIRE);

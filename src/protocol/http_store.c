@@ -1,9 +1,10 @@
 // Weft - the memory of an HTTP message
 // SPDX-License-Identifier: Apache-2.0
 //
-// Text (start line, fields, small things a builder adds) is taken from the inline room of the parser first, then from
-// a list of heap chunks; it is given back all at once. Fields are small records in inline room or one heap array. The
-// body has a heap block of its own, which keeps its address when the message is moved.
+// Text (start line, fields, small things a builder adds) is taken from the inline room of the
+// parser first, then from a list of heap chunks; it is given back all at once. Fields are small
+// records in inline room or one heap array. The body has a heap block of its own, which keeps its
+// address when the message is moved.
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,17 +20,11 @@ struct text_chunk {
 // A chunk of this size still comes from the allocator's fast bins.
 enum { TEXT_CHUNK_MIN = 1000 };
 
+// What stays from message to message: rules, limit, kind, and the promise of a zero body.
 static void reset_message(http_parser_t *parser) {
-    const size_t whole = offsetof(http_parser_t, inline_fields);
-    const http_parser_rules_t *rules = parser->rules;
-    const size_t body_limit = parser->body_limit;
-    const unsigned char is_resp = parser->is_resp;
-    const unsigned char zero_body = parser->zero_body;
-    memset(parser, 0, whole);
-    parser->rules = rules;
-    parser->body_limit = body_limit;
-    parser->is_resp = is_resp;
-    parser->zero_body = zero_body;
+    const size_t from = offsetof(http_parser_t, header_offset);
+    const size_t to = offsetof(http_parser_t, body_limit);
+    memset((char *)parser + from, 0, to - from);
     parser->content_length = HTTP_UNKNOWN_LENGTH;
     parser->transfer_length = HTTP_UNKNOWN_LENGTH;
     parser->fields = parser->inline_fields;
@@ -46,17 +41,24 @@ void http_parser_init(int is_resp, http_parser_t *parser) {
     reset_message(parser);
 }
 
-void http_parser_deinit(http_parser_t *parser) {
-    struct text_chunk *chunk = (struct text_chunk *)parser->text_chunks;
+static void free_chunks(struct text_chunk *chunk) {
     while (chunk != NULL) {
         struct text_chunk *next = chunk->next;
         free(chunk);
         chunk = next;
     }
+}
+
+void http_parser_deinit(http_parser_t *parser) {
+    if (parser->text_chunks != NULL) {
+        free_chunks((struct text_chunk *)parser->text_chunks);
+    }
     if (parser->fields != parser->inline_fields) {
         free(parser->fields);
     }
-    free(parser->body);
+    if (parser->body != NULL) {
+        free(parser->body);
+    }
 }
 
 void http_parser_restart(http_parser_t *parser) {
@@ -102,10 +104,7 @@ static char *new_chunk(http_parser_t *parser, size_t size) {
     return (char *)(chunk + 1);
 }
 
-char *http_text_reserve(http_parser_t *parser, size_t size) {
-    if (size <= (size_t)(parser->text_end - parser->text_pos)) {
-        return parser->text_pos;
-    }
+char *http_text_grow(http_parser_t *parser, size_t size) {
     const size_t room = size < TEXT_CHUNK_MIN ? TEXT_CHUNK_MIN : size;
     char *text = new_chunk(parser, room);
     if (text != NULL) {
@@ -115,32 +114,30 @@ char *http_text_reserve(http_parser_t *parser, size_t size) {
     return text;
 }
 
-char *http_text_alloc(http_parser_t *parser, size_t size) {
+char *http_text_alloc_slow(http_parser_t *parser, size_t size) {
     // Something large gets its own chunk, so that the room at hand is not lost.
-    if (size > TEXT_CHUNK_MIN && size > (size_t)(parser->text_end - parser->text_pos)) {
+    if (size > TEXT_CHUNK_MIN) {
         return new_chunk(parser, size);
     }
-    char *text = http_text_reserve(parser, size);
+    char *text = http_text_grow(parser, size);
     if (text != NULL) {
         parser->text_pos += size;
     }
     return text;
 }
 
-http_parser_field_t *http_field_add(http_parser_t *parser) {
-    if (parser->field_count == parser->field_cap) {
-        const uint32_t cap = parser->field_cap * 2;
-        http_parser_field_t *fields = (http_parser_field_t *)malloc(cap * sizeof *fields);
-        if (fields == NULL) {
-            errno = ENOMEM;
-            return NULL;
-        }
-        memcpy(fields, parser->fields, parser->field_count * sizeof *fields);
-        if (parser->fields != parser->inline_fields) {
-            free(parser->fields);
-        }
-        parser->fields = fields;
-        parser->field_cap = cap;
+int http_fields_grow(http_parser_t *parser) {
+    const uint32_t cap = parser->field_cap * 2;
+    http_parser_field_t *fields = (http_parser_field_t *)malloc(cap * sizeof *fields);
+    if (fields == NULL) {
+        errno = ENOMEM;
+        return -1;
     }
-    return &parser->fields[parser->field_count++];
+    memcpy(fields, parser->fields, parser->field_count * sizeof *fields);
+    if (parser->fields != parser->inline_fields) {
+        free(parser->fields);
+    }
+    parser->fields = fields;
+    parser->field_cap = cap;
+    return 0;
 }

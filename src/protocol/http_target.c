@@ -12,16 +12,15 @@
 
 enum { PORT_MAX = 65535 };
 
-static int target_bytes_ok(const char *pos, const char *end, const http_parser_rules_t *rules) {
+static int target_bytes_ok(const http_parser_t *parser, const char *base, const char *pos,
+                           const char *end) {
+    pos = http_span_target(base, pos, end);
     while (pos < end) {
-        pos = http_span(pos, end, HTTP_CHAR_TARGET);
-        if (pos < end) {
-            const unsigned char c = (unsigned char)*pos;
-            if (!rules->allow_raw_target || (c != '#' && c < 0x80)) {
-                return 0;
-            }
-            pos++;
+        const unsigned char c = (unsigned char)*pos;
+        if (!parser->rules->allow_raw_target || (c != '#' && c < 0x80)) {
+            return 0;
         }
+        pos = http_span_target(base, pos + 1, end);
     }
     return 1;
 }
@@ -56,7 +55,8 @@ static int literal_ok(const char *pos, const char *end) {
 static const char *name_end(const char *pos, const char *end) {
     while (pos < end && http_is(*pos, HTTP_CHAR_HOST)) {
         if (*pos == '%') {
-            if (end - pos < 3 || !http_is(pos[1], HTTP_CHAR_HEX) || !http_is(pos[2], HTTP_CHAR_HEX)) {
+            if (end - pos < 3 || !http_is(pos[1], HTTP_CHAR_HEX) ||
+                !http_is(pos[2], HTTP_CHAR_HEX)) {
                 return pos;
             }
             pos += 2;
@@ -66,7 +66,7 @@ static const char *name_end(const char *pos, const char *end) {
     return pos;
 }
 
-const char *http_check_host(const char *host, size_t len, int need_port) {
+const char *http_check_host(const char *base, const char *host, size_t len, int need_port) {
     const char *end = host + len;
     const char *pos = host;
     if (len > 0 && *host == '[') {
@@ -76,7 +76,8 @@ const char *http_check_host(const char *host, size_t len, int need_port) {
         }
         pos = close + 1;
     } else {
-        pos = name_end(host, end);
+        pos = http_span_common(base, host, end, 0);
+        pos = pos == end || *pos == ':' ? pos : name_end(pos, end);
     }
     if (pos == end) {
         return need_port ? "port missing" : NULL;
@@ -96,10 +97,10 @@ static int is_letter(char c) {
 }
 
 // scheme "://" authority, then a path or query or nothing.
-static const char *check_absolute(const char *target, const char *end) {
+static const char *check_absolute(const char *base, const char *target, const char *end) {
     const char *pos = target;
-    while (pos < end && (is_letter(*pos) || http_is(*pos, HTTP_CHAR_DIGIT) || *pos == '+' || *pos == '-' ||
-                         *pos == '.')) {
+    while (pos < end && (is_letter(*pos) || http_is(*pos, HTTP_CHAR_DIGIT) || *pos == '+' ||
+                         *pos == '-' || *pos == '.')) {
         pos++;
     }
     if (!is_letter(*target) || end - pos < 3 || memcmp(pos, "://", 3) != 0) {
@@ -113,17 +114,17 @@ static const char *check_absolute(const char *target, const char *end) {
     if (pos == authority || *authority == ':') {
         return "no host in request target";
     }
-    return http_check_host(authority, (size_t)(pos - authority), 0);
+    return http_check_host(base, authority, (size_t)(pos - authority), 0);
 }
 
-const char *http_check_target(const char *method, size_t method_len, const char *target, size_t len,
-                              const http_parser_rules_t *rules) {
+const char *http_check_target(const http_parser_t *parser, const char *base, const char *method,
+                              size_t method_len, const char *target, size_t len) {
     const char *end = target + len;
-    if (len == 0 || !target_bytes_ok(target, end, rules)) {
+    if (len == 0 || !target_bytes_ok(parser, base, target, end)) {
         return "bad byte in request target";
     }
     if (method_len == 7 && memcmp(method, "CONNECT", 7) == 0) {
-        return http_check_host(target, len, 1);
+        return http_check_host(base, target, len, 1);
     }
     if (*target == '/') {
         return NULL;
@@ -132,5 +133,5 @@ const char *http_check_target(const char *method, size_t method_len, const char 
         const int options = method_len == 7 && memcmp(method, "OPTIONS", 7) == 0;
         return len == 1 && options ? NULL : "asterisk without OPTIONS";
     }
-    return check_absolute(target, end);
+    return check_absolute(base, target, end);
 }

@@ -21,9 +21,7 @@ protected:
     void SetUp() override { ::testing::FLAGS_gtest_death_test_style = "threadsafe"; }
 };
 
-WFTimerTask *far_timer() {
-    return WFTaskFactory::create_timer_task(3600, 0, nullptr);
-}
+WFTimerTask *far_timer() { return WFTaskFactory::create_timer_task(3600, 0, nullptr); }
 
 // Row 1: a task in a series must not be started, nor dismissed.
 TEST_F(BadCallsDeathTest, StartATaskInASeries) {
@@ -129,7 +127,7 @@ TEST(BadCalls, Row60BadUrls) {
         {"http://127.0.0.1:65536/", WFT_ERR_URI_PORT_INVALID},
         {"http://127.0.0.1:99999999999999999999/", WFT_ERR_URI_PORT_INVALID},
     };
-    for (const Case& item : cases) {
+    for (const Case &item : cases) {
         Event done;
         int state = -1;
         int error = -1;
@@ -161,4 +159,4 @@ TEST(BadCalls, StopWithoutStart) {
     EXPECT_EQ(-1, server.get_listen_addr(reinterpret_cast<struct sockaddr *>(&addr), &len));
 }
 
-}  // namespace
+} // namespace

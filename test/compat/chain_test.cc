@@ -3,12 +3,13 @@
 //
 // Rows 13 and 16 of the behaviour table.
 
-#include <pthread.h>
-
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <functional>
 
+#include "workflow/WFFacilities.h"
 #include "workflow/WFTaskFactory.h"
 #include "workflow/Workflow.h"
 
@@ -48,7 +49,7 @@ TEST(Chain, Row13MillionTasksInOneSeries) {
     char base = 0;
     size_t deepest = 0;
     Event done;
-    std::function<void (WFCounterTask *)> step = [&](WFCounterTask *task) {
+    std::function<void(WFCounterTask *)> step = [&](WFCounterTask *task) {
         char here = 0;
         deepest = std::max(deepest, distance(&here, &base));
         if (++count < kMillion)
@@ -66,7 +67,7 @@ TEST(Chain, Row13MillionTasksInOneSeries) {
 TEST(Chain, Row13MillionSeriesNested) {
     Event done;
     std::atomic<int> count(0);
-    std::function<void (WFCounterTask *)> step = [&](WFCounterTask *) {
+    std::function<void(WFCounterTask *)> step = [&](WFCounterTask *) {
         if (++count < kMillion)
             WFTaskFactory::create_counter_task(0, step)->start();
         else
@@ -81,7 +82,7 @@ TEST(Chain, Row13MillionSeriesNested) {
 TEST(Chain, Row13MillionSeriesNestedFromAHandler) {
     Event done;
     std::atomic<int> count(0);
-    std::function<void (WFCounterTask *)> step = [&](WFCounterTask *) {
+    std::function<void(WFCounterTask *)> step = [&](WFCounterTask *) {
         if (++count < kMillion)
             WFTaskFactory::create_counter_task(0, step)->start();
         else
@@ -97,7 +98,7 @@ TEST(Chain, Row13MillionSeriesNestedFromAHandler) {
 // A deep nest that waits inside its callbacks for the next one must not be stranded.
 TEST(Chain, Row13NestedStartThatWaits) {
     Event done;
-    std::function<void (int)> descend = [&](int depth) {
+    std::function<void(int)> descend = [&](int depth) {
         if (depth == 0) {
             done.set();
             return;
@@ -117,7 +118,7 @@ TEST(Chain, Row13NestedStartThatWaits) {
 TEST(Chain, Row13FailingClientTasks) {
     Event done;
     int count = 0;
-    std::function<void (WFHttpTask *)> step = [&](WFHttpTask *task) {
+    std::function<void(WFHttpTask *)> step = [&](WFHttpTask *task) {
         EXPECT_EQ(WFT_STATE_TASK_ERROR, task->get_state());
         if (++count < 20000)
             series_of(task)->push_back(WFTaskFactory::create_http_task("bad url", 0, 0, step));
@@ -139,7 +140,8 @@ TEST(Chain, Row16DynamicTask) {
         return WFTaskFactory::create_counter_task(0, [&](WFCounterTask *) { log.add("made "); });
     });
     SeriesWork *series = Workflow::create_series_work(
-        WFTaskFactory::create_counter_task(0, [&](WFCounterTask *) { log.add("first "); }), nullptr);
+        WFTaskFactory::create_counter_task(0, [&](WFCounterTask *) { log.add("first "); }),
+        nullptr);
     series->push_back(dynamic);
     series->push_back(
         WFTaskFactory::create_counter_task(0, [&](WFCounterTask *) { log.add("after"); }));
@@ -157,4 +159,4 @@ TEST(Chain, EmptyTask) {
     EXPECT_EQ("|", log.text());
 }
 
-}  // namespace
+} // namespace

@@ -8,6 +8,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "workflow/WFHttpServer.h"
 
 #include "http_call.h"
@@ -22,7 +24,7 @@ using compat::url_of;
 
 namespace {
 
-std::string answer(const std::string& body, const std::string& headers = "") {
+std::string answer(const std::string &body, const std::string &headers = "") {
     return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + headers +
            "\r\n" + body;
 }
@@ -40,7 +42,7 @@ TEST(Client, Row61Refused) {
 
 // Rows 61 and 62: the number of attempts, seen by a server that cuts each connection.
 TEST(Client, Row61And62Attempts) {
-    raw::ScriptedServer server([](raw::Socket& peer, int) { peer.read_until("\r\n\r\n"); });
+    raw::ScriptedServer server([](raw::Socket &peer, int) { peer.read_until("\r\n\r\n"); });
     for (int retry_max : {0, 1, 3}) {
         int before = server.connections();
         Call call;
@@ -54,7 +56,7 @@ TEST(Client, Row61And62Attempts) {
 
 // Row 62: the retry that is answered hides the failure.
 TEST(Client, Row62RetrySucceeds) {
-    raw::ScriptedServer server([](raw::Socket& peer, int number) {
+    raw::ScriptedServer server([](raw::Socket &peer, int number) {
         peer.read_until("\r\n\r\n");
         if (number == 2)
             peer.send(answer("third time"));
@@ -162,7 +164,7 @@ TEST(Client, Row65LastInFirstOut) {
 // next task connects anew, with sequence 0.
 TEST(Client, Row66ClosedWhileIdle) {
     Event closed;
-    raw::ScriptedServer server([&](raw::Socket& peer, int) {
+    raw::ScriptedServer server([&](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send(answer("x"));
         peer.close();
@@ -182,7 +184,7 @@ TEST(Client, Row66ClosedWhileIdle) {
 
 // Row 66: a kept connection that is cut by the request itself: ECONNRESET without a retry.
 TEST(Client, Row66CutAtTheSecondRequest) {
-    raw::ScriptedServer server([](raw::Socket& peer, int) {
+    raw::ScriptedServer server([](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send(answer("x"));
         peer.read_until("\r\n\r\n");
@@ -208,24 +210,22 @@ TEST(Client, Row68WatchTimeout) {
     EXPECT_EQ(ETIMEDOUT, call.error);
     EXPECT_EQ(TOR_TRANSMIT_TIMEOUT, call.reason);
     EXPECT_GE(compat::ms_since(begin), 100.0);
-    EXPECT_LT(compat::ms_since(begin), 9000.0);  // The response timeout would be 10 s.
+    EXPECT_LT(compat::ms_since(begin), 9000.0); // The response timeout would be 10 s.
 }
 
 // Row 68: the whole answer is limited, though each piece comes in time.
 TEST(Client, Row68ReceiveTimeout) {
     Event over;
-    raw::ScriptedServer server([&](raw::Socket& peer, int) {
+    raw::ScriptedServer server([&](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
-        while (over.count() == 0 && peer.send("x")) {
-            struct timespec pace = {0, 5 * 1000 * 1000};
-            nanosleep(&pace, NULL);  // Not a wait for something: the slow peer itself.
-        }
+        while (!over.wait_for(5) && peer.send("x"))
+            continue;
     });
     Call call;
     compat::Clock::time_point begin = compat::Clock::now();
-    ASSERT_TRUE(call.run(server.url(), 0, 0,
-                         [](WFHttpTask *task) { task->set_receive_timeout(200); }));
+    ASSERT_TRUE(
+        call.run(server.url(), 0, 0, [](WFHttpTask *task) { task->set_receive_timeout(200); }));
     over.set();
     EXPECT_EQ(WFT_STATE_SYS_ERROR, call.state);
     EXPECT_EQ(ETIMEDOUT, call.error);
@@ -237,7 +237,7 @@ TEST(Client, Row68ReceiveTimeout) {
 // Row 68: a peer that does not read: the send timeout.
 TEST(Client, Row68SendTimeout) {
     Event over;
-    raw::ScriptedServer server([&](raw::Socket&, int) { over.wait(); });
+    raw::ScriptedServer server([&](raw::Socket &, int) { over.wait(); });
     Call call;
     std::string body(64 * 1024 * 1024, 'b');
     ASSERT_TRUE(call.run(server.url(), 0, 0, [&](WFHttpTask *task) {
@@ -253,7 +253,7 @@ TEST(Client, Row68SendTimeout) {
 
 // Row 69: prepare runs on each attempt, just before encoding.
 TEST(Client, Row69Prepare) {
-    raw::ScriptedServer server([](raw::Socket& peer, int number) {
+    raw::ScriptedServer server([](raw::Socket &peer, int number) {
         std::string request = peer.read_until("\r\n\r\n");
         if (number == 1)
             peer.send(answer(request.substr(0, request.find("\r\n"))));
@@ -272,7 +272,7 @@ TEST(Client, Row69Prepare) {
 
 // Row 70: size limit and broken answers, both retried like other system errors.
 TEST(Client, Row70SizeLimitAndBadMessage) {
-    raw::ScriptedServer server([](raw::Socket& peer, int) {
+    raw::ScriptedServer server([](raw::Socket &peer, int) {
         std::string request = peer.read_until("\r\n\r\n");
         if (request.find("GET /big") == 0)
             peer.send(answer(std::string(1000, 'b')));
@@ -295,7 +295,7 @@ TEST(Client, Row70SizeLimitAndBadMessage) {
 
 // Row 73: user data, callback and series survive retries; exactly one callback.
 TEST(Client, Row73TaskSurvivesRetries) {
-    raw::ScriptedServer server([](raw::Socket& peer, int number) {
+    raw::ScriptedServer server([](raw::Socket &peer, int number) {
         std::string request = peer.read_until("\r\n\r\n");
         if (number == 2)
             peer.send(answer(request.find("X-Mark: 1\r\n") != std::string::npos ? "marked" : "no"));
@@ -367,7 +367,7 @@ TEST(Client, Row75KeepAliveInTheCallback) {
 
 // What a request carries when the user sets nothing but the URL.
 TEST(Client, DefaultRequest) {
-    raw::ScriptedServer server([](raw::Socket& peer, int) {
+    raw::ScriptedServer server([](raw::Socket &peer, int) {
         peer.send(answer(peer.read_until("\r\n\r\n"), "Connection: close\r\n"));
     });
     Call call;
@@ -391,7 +391,7 @@ TEST(Client, DefaultRequest) {
 // Userinfo of the URL becomes an Authorization header, percent-decoded first.
 TEST(Client, UserinfoBecomesAuthorization) {
     raw::ScriptedServer server(
-        [](raw::Socket& peer, int) { peer.send(answer(peer.read_until("\r\n\r\n"))); });
+        [](raw::Socket &peer, int) { peer.send(answer(peer.read_until("\r\n\r\n"))); });
     Call call;
     ASSERT_TRUE(call.run("http://user:p%40ss@127.0.0.1:" + std::to_string(server.port()) + "/"));
     EXPECT_NE(std::string::npos, call.body.find("Authorization: Basic dXNlcjpwQHNz\r\n"));
@@ -415,7 +415,7 @@ TEST(Client, ParsedUriForm) {
 
 // The end of the stream is the end of a body without a length.
 TEST(Client, BodyUntilClose) {
-    raw::ScriptedServer server([](raw::Socket& peer, int) {
+    raw::ScriptedServer server([](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send("HTTP/1.1 200 OK\r\n\r\nuntil the end");
     });
@@ -427,7 +427,7 @@ TEST(Client, BodyUntilClose) {
 
 // HEAD has no body, whatever the length says; the connection stays usable.
 TEST(Client, Head) {
-    raw::ScriptedServer server([](raw::Socket& peer, int) {
+    raw::ScriptedServer server([](raw::Socket &peer, int) {
         while (peer.read_until("\r\n\r\n") != "")
             peer.send("HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n");
     });
@@ -442,4 +442,4 @@ TEST(Client, Head) {
     }
 }
 
-}  // namespace
+} // namespace

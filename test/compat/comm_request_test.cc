@@ -113,12 +113,13 @@ private:
 
     CommConnection *new_connection(int fd) override {
         connections.set();
-        return this->CommService::new_connection(fd);
+        EXPECT_GE(fd, 0);
+        return new CommConnection;
     }
 
     // The descriptor belongs to the kernel from here on; it is kept to learn the chosen port.
     int create_listen_fd() override {
-        listen_fd_ = this->CommService::create_listen_fd();
+        listen_fd_ = socket(AF_INET, SOCK_STREAM, 0);
         return listen_fd_;
     }
 
@@ -131,8 +132,8 @@ private:
 
 class Request : public CommRequest {
 public:
-    Request(CommSchedObject *o, CommScheduler *s, const std::string& bytes,
-            std::function<void (Request *)> callback)
+    Request(CommSchedObject *o, CommScheduler *s, const std::string &bytes,
+            std::function<void(Request *)> callback)
         : CommRequest(o, s), callback_(std::move(callback)) {
         out_.bytes = bytes;
     }
@@ -142,7 +143,7 @@ public:
     int get_reason() const { return this->timeout_reason; }
     CommTarget *used_target() const { return this->target; }
     long long seq() const { return this->get_seq(); }
-    const std::string& answer() const { return in_.bytes; }
+    const std::string &answer() const { return in_.bytes; }
 
 private:
     CommMessageOut *message_out() override { return &out_; }
@@ -156,7 +157,7 @@ private:
         return series->pop();
     }
 
-    std::function<void (Request *)> callback_;
+    std::function<void(Request *)> callback_;
     Out out_;
     In in_;
 };
@@ -175,7 +176,7 @@ protected:
         EXPECT_TRUE(service_->unbound.wait());
         service_->deinit();
         scheduler_.deinit();
-        for (auto& target : targets_)
+        for (auto &target : targets_)
             target->deinit();
     }
 
@@ -302,14 +303,14 @@ TEST_F(KernelTest, Group) {
 // drain() closes idle connections and says how many.
 TEST_F(KernelTest, Drain) {
     raw::Socket idle[3];
-    for (raw::Socket& socket : idle) {
+    for (raw::Socket &socket : idle) {
         socket = raw::Socket::connect(service_->port());
         ASSERT_TRUE(socket.send("abcd"));
         ASSERT_EQ("dcba", socket.read_bytes(4));
     }
     ASSERT_TRUE(service_->replied.wait(3));
     EXPECT_EQ(1, service_->drain(1));
-    EXPECT_TRUE(idle[0].wait_closed());  // The one that is idle longest.
+    EXPECT_TRUE(idle[0].wait_closed()); // The one that is idle longest.
     EXPECT_EQ(2, service_->drain(-1));
     EXPECT_TRUE(idle[1].wait_closed());
     EXPECT_TRUE(idle[2].wait_closed());
@@ -337,4 +338,4 @@ TEST(Kernel, HandlerThreads) {
     scheduler.deinit();
 }
 
-}  // namespace
+} // namespace

@@ -23,7 +23,7 @@ namespace {
 // Sends a login line first on each new connection, and the user's request after it.
 class LoginTask : public WFComplexClientTask<line::Request, line::Response> {
 public:
-    LoginTask(int retry_max, Log *log, task_callback_t&& callback)
+    LoginTask(int retry_max, Log *log, task_callback_t &&callback)
         : WFComplexClientTask(retry_max, std::move(callback)), log_(log) {}
 
     bool refuse = false;
@@ -85,18 +85,19 @@ private:
 
 class ComplexClient : public ::testing::Test {
 protected:
-    ComplexClient() : server_([](line::Task *task) {
-        const std::string& text = task->get_req()->text;
-        if (text == "login user")
-            task->get_resp()->text = "welcome";
-        else
-            task->get_resp()->text = text + "?";
-    }) {}
+    ComplexClient()
+        : server_([](line::Task *task) {
+              const std::string &text = task->get_req()->text;
+              if (text == "login user")
+                  task->get_resp()->text = "welcome";
+              else
+                  task->get_resp()->text = text + "?";
+          }) {}
 
     void SetUp() override { ASSERT_EQ(0, server_.start("127.0.0.1", 0)); }
     void TearDown() override { server_.stop(); }
 
-    LoginTask *make(const std::string& url, std::function<void (line::Task *)> callback) {
+    LoginTask *make(const std::string &url, std::function<void(line::Task *)> callback) {
         LoginTask *task = new LoginTask(0, &log_, std::move(callback));
         ParsedURI uri;
         URIParser::parse(url, uri);
@@ -169,7 +170,7 @@ TEST_F(ComplexClient, Row60UnknownSchemeWithoutPort) {
 // set_redirect() inside finish_once() sends the task to another place, with a fresh response.
 class RedirectTask : public WFComplexClientTask<line::Request, line::Response> {
 public:
-    RedirectTask(const std::string& url, task_callback_t&& callback)
+    RedirectTask(const std::string &url, task_callback_t &&callback)
         : WFComplexClientTask(0, std::move(callback)) {
         ParsedURI uri;
         URIParser::parse(url, uri);
@@ -256,4 +257,4 @@ TEST_F(ComplexClient, InitWithAnAddress) {
     ASSERT_TRUE(done_.wait());
 }
 
-}  // namespace
+} // namespace

@@ -91,12 +91,12 @@ static_assert(std::is_base_of<CommMessageIn, protocol::ProtocolMessage>::value, 
 static_assert(std::is_base_of<CommMessageOut, protocol::ProtocolMessage>::value, "shape");
 static_assert(std::is_base_of<protocol::ProtocolMessage, protocol::HttpMessage>::value, "shape");
 static_assert(std::is_base_of<protocol::HttpMessage, protocol::HttpRequest>::value, "shape");
-static_assert(std::is_same<WFHttpServer,
-                           WFServer<protocol::HttpRequest, protocol::HttpResponse>>::value,
-              "WFHttpServer is an alias");
-static_assert(std::is_same<WFHttpTask, WFNetworkTask<protocol::HttpRequest,
-                                                     protocol::HttpResponse>>::value,
-              "WFHttpTask is an alias");
+static_assert(
+    std::is_same<WFHttpServer, WFServer<protocol::HttpRequest, protocol::HttpResponse>>::value,
+    "WFHttpServer is an alias");
+static_assert(
+    std::is_same<WFHttpTask, WFNetworkTask<protocol::HttpRequest, protocol::HttpResponse>>::value,
+    "WFHttpTask is an alias");
 static_assert(std::is_same<WFEmptyTask, WFGenericTask>::value, "alias");
 static_assert(std::is_same<WFDynamicTask, WFGenericTask>::value, "alias");
 
@@ -141,10 +141,6 @@ TEST(Contracts, SettingsAreCopyable) {
     EXPECT_EQ(4, server.keep_alive_timeout);
     EXPECT_EQ(5u, server.request_size_limit);
     EXPECT_EQ(6, server.ssl_accept_timeout);
-    struct FileIOArgs io = {3, NULL, 4, 5};
-    EXPECT_EQ(3, io.fd);
-    EXPECT_EQ(4u, io.count);
-    EXPECT_EQ(5, io.offset);
 }
 
 // 9.1 and 9.2: a program compiled as C++11 with -fno-exceptions, linked into this one.
@@ -181,4 +177,4 @@ TEST(Contracts, SchemePorts) {
     EXPECT_STREQ("4711", WFGlobal::get_default_port("compat-scheme"));
 }
 
-}  // namespace
+} // namespace

@@ -5,6 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <functional>
+#include <vector>
+
 #include "workflow/WFTaskFactory.h"
 #include "workflow/Workflow.h"
 
@@ -57,8 +61,8 @@ TEST(Counter, Row20ManyThreads) {
     const unsigned kThreads = 8;
     const unsigned kEach = 1000;
     std::atomic<int> calls(0);
-    WFCounterTask *counter = WFTaskFactory::create_counter_task(
-        kThreads * kEach, [&](WFCounterTask *) { calls++; });
+    WFCounterTask *counter =
+        WFTaskFactory::create_counter_task(kThreads * kEach, [&](WFCounterTask *) { calls++; });
     counter->start();
     std::vector<std::thread> threads;
     for (unsigned i = 0; i < kThreads; i++) {
@@ -67,7 +71,7 @@ TEST(Counter, Row20ManyThreads) {
                 counter->count();
         });
     }
-    for (std::thread& thread : threads)
+    for (std::thread &thread : threads)
         thread.join();
     EXPECT_EQ(1, calls.load());
 }
@@ -157,8 +161,8 @@ TEST(Counter, Row25DismissRemovesTheName) {
 // A user's counter, as the old base class allows.
 class LoudCounter : public WFCounterTask {
 public:
-    LoudCounter(unsigned target, Log *log, std::function<void (WFCounterTask *)>&& callback)
-        : WFCounterTask(target, std::move(callback)), log_(log) {}
+    LoudCounter(unsigned target, Log *log, std::function<void(WFCounterTask *)> &&done)
+        : WFCounterTask(target, std::move(done)), log_(log) {}
 
     void count() override {
         log_->add("+");
@@ -178,4 +182,4 @@ TEST(Counter, Subclass) {
     EXPECT_EQ("++|", log.text());
 }
 
-}  // namespace
+} // namespace

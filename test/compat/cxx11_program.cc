@@ -28,7 +28,7 @@ static void answer(WFHttpTask *task) {
     task->get_resp()->append_output_body(" from C++11");
 }
 
-std::string cxx11_round_trip(const std::string& text) {
+std::string cxx11_round_trip(const std::string &text) {
     WFHttpServer server(answer);
     if (server.start("127.0.0.1", 0) < 0)
         return "cannot start";
@@ -47,7 +47,7 @@ std::string cxx11_round_trip(const std::string& text) {
             result.assign(static_cast<const char *>(body), size);
         wait_group.done();
     });
-    task->get_req()->set_method(HttpMethodPost);
+    task->get_req()->set_method("POST");
     task->get_req()->append_output_body(text);
     task->start();
     wait_group.wait();
@@ -58,8 +58,8 @@ std::string cxx11_round_trip(const std::string& text) {
 int cxx11_parallel_sum(int n) {
     std::atomic<int> sum(0);
     WFFacilities::WaitGroup wait_group(1);
-    ParallelWork *all = Workflow::create_parallel_work(
-        [&wait_group](const ParallelWork *) { wait_group.done(); });
+    ParallelWork *all =
+        Workflow::create_parallel_work([&wait_group](const ParallelWork *) { wait_group.done(); });
     typedef WFThreadTaskFactory<int, int> Factory;
     for (int i = 1; i <= n; i++) {
         WFThreadTask<int, int> *task = Factory::create_thread_task(
@@ -78,10 +78,12 @@ int cxx11_graph_nodes() {
     WFFacilities::WaitGroup wait_group(1);
     WFGraphTask *graph =
         WFTaskFactory::create_graph_task([&wait_group](WFGraphTask *) { wait_group.done(); });
-    WFGraphNode& a = graph->create_graph_node(WFTaskFactory::create_go_task("g", [&] { ran++; }));
-    WFGraphNode& b = graph->create_graph_node(WFTaskFactory::create_go_task("g", [&] { ran++; }));
-    WFGraphNode& c = graph->create_graph_node(WFTaskFactory::create_go_task("g", [&] { ran++; }));
+    WFGraphNode &a = graph->create_graph_node(WFTaskFactory::create_go_task("g", [&] { ran++; }));
+    WFGraphNode &b = graph->create_graph_node(WFTaskFactory::create_go_task("g", [&] { ran++; }));
+    WFGraphNode &c = graph->create_graph_node(WFTaskFactory::create_go_task("g", [&] { ran++; }));
+    // clang-format off
     a-->b-->c;
+    // clang-format on
     graph->start();
     wait_group.wait();
     return ran;

@@ -7,7 +7,7 @@
 #include <string>
 
 // An HTTP server and a client task over loopback: returns "<text> from C++11".
-std::string cxx11_round_trip(const std::string& text);
+std::string cxx11_round_trip(const std::string &text);
 
 // 1 + 2 + ... + n, each number in a thread task of its own.
 int cxx11_parallel_sum(int n);

@@ -35,10 +35,13 @@ TEST(Facilities, Usleep) {
 TEST(Facilities, Go) {
     Event done;
     int value = 0;
-    WFFacilities::go("facilities", [&](int n) {
-        value = n;
-        done.set();
-    }, 9);
+    WFFacilities::go(
+        "facilities",
+        [&](int n) {
+            value = n;
+            done.set();
+        },
+        9);
     ASSERT_TRUE(done.wait());
     EXPECT_EQ(9, value);
 }
@@ -106,7 +109,7 @@ TEST(WaitGroup, Row125WaitsOnHandlersGrowThePool) {
     }
     ASSERT_TRUE(done.wait(30));
     EXPECT_GE(ms_since(begin), 200.0);
-    EXPECT_LT(ms_since(begin), 3000.0);  // One after another would take 6 seconds.
+    EXPECT_LT(ms_since(begin), 3000.0); // One after another would take 6 seconds.
 }
 
 // A callback that waits for a task that ends at once, and one that waits in another wait.
@@ -153,4 +156,4 @@ TEST(Future, SynchronousWrapper) {
         EXPECT_EQ(i, values[i]);
 }
 
-}  // namespace
+} // namespace

@@ -7,7 +7,8 @@
 
 #include <gtest/gtest.h>
 
-#include <set>
+#include <atomic>
+#include <functional>
 
 #include "workflow/ExecRequest.h"
 #include "workflow/Executor.h"
@@ -29,11 +30,14 @@ TEST(Go, Row50BodyAndCallbackOnOneThread) {
     Event done;
     Log log;
     bool on_handler = true;
-    WFGoTask *task = WFTaskFactory::create_go_task("row50", [&](int a, const std::string& b) {
-        EXPECT_EQ(5, a);
-        EXPECT_EQ("text", b);
-        log.add("body ");
-    }, 5, std::string("text"));
+    WFGoTask *task = WFTaskFactory::create_go_task(
+        "row50",
+        [&](int a, const std::string &b) {
+            EXPECT_EQ(5, a);
+            EXPECT_EQ("text", b);
+            log.add("body ");
+        },
+        5, std::string("text"));
     task->set_callback([&](WFGoTask *t) {
         EXPECT_EQ(WFT_STATE_SUCCESS, t->get_state());
         EXPECT_EQ(0, t->get_error());
@@ -52,9 +56,8 @@ TEST(Go, Row50BodyAndCallbackOnOneThread) {
 TEST(Go, ArgumentsAreBound) {
     Event done;
     int out = 0;
-    WFGoTask *task = WFTaskFactory::create_go_task("bind", [](int in, int& result) {
-        result = in * 2;
-    }, 21, std::ref(out));
+    WFGoTask *task = WFTaskFactory::create_go_task(
+        "bind", [](int in, int &result) { result = in * 2; }, 21, std::ref(out));
     task->set_callback([&](WFGoTask *) { done.set(); });
     task->start();
     ASSERT_TRUE(done.wait());
@@ -67,10 +70,13 @@ TEST(Go, Row51ResetGoTask) {
     Event done;
     int value = 0;
     WFGoTask *task = WFTaskFactory::create_go_task("row51", nullptr);
-    WFTaskFactory::reset_go_task(task, [task, &value](int n) {
-        task->user_data = &value;
-        value = n;
-    }, 3);
+    WFTaskFactory::reset_go_task(
+        task,
+        [task, &value](int n) {
+            task->user_data = &value;
+            value = n;
+        },
+        3);
     task->set_callback([&](WFGoTask *t) {
         EXPECT_EQ(&value, t->user_data);
         done.set();
@@ -267,7 +273,7 @@ TEST(Executor, DeinitCancelsWhatWaits) {
 // A task type of the program's own over ExecRequest, with the protected names it may rely on.
 class SquareTask : public ExecRequest {
 public:
-    SquareTask(ExecQueue *q, Executor *e, int input, std::function<void (SquareTask *)> callback)
+    SquareTask(ExecQueue *q, Executor *e, int input, std::function<void(SquareTask *)> callback)
         : ExecRequest(q, e), input_(input), callback_(std::move(callback)) {}
 
     int output() const { return output_; }
@@ -287,20 +293,19 @@ private:
 
     int input_;
     int output_ = 0;
-    std::function<void (SquareTask *)> callback_;
+    std::function<void(SquareTask *)> callback_;
 };
 
 TEST(ExecRequest, Subclass) {
     Event done;
     int result = 0;
-    SquareTask *task = new SquareTask(
-        WFGlobal::get_exec_queue("square"), WFGlobal::get_compute_executor(), 12,
-        [&](SquareTask *t) {
-            EXPECT_EQ(0, t->get_state());
-            EXPECT_EQ(0, t->get_error());
-            EXPECT_TRUE(t->names_are_kept());
-            result = t->output();
-        });
+    SquareTask *task = new SquareTask(WFGlobal::get_exec_queue("square"),
+                                      WFGlobal::get_compute_executor(), 12, [&](SquareTask *t) {
+                                          EXPECT_EQ(0, t->get_state());
+                                          EXPECT_EQ(0, t->get_error());
+                                          EXPECT_TRUE(t->names_are_kept());
+                                          result = t->output();
+                                      });
     EXPECT_EQ(WFGlobal::get_exec_queue("square"), task->get_request_queue());
     Workflow::start_series_work(task, [&](const SeriesWork *) { done.set(); });
     ASSERT_TRUE(done.wait());
@@ -310,7 +315,7 @@ TEST(ExecRequest, Subclass) {
 // A user's thread task type: WFThreadTask is open for derivation.
 class CubeTask : public WFThreadTask<int, int> {
 public:
-    CubeTask(std::function<void (WFThreadTask<int, int> *)>&& cb)
+    CubeTask(std::function<void(WFThreadTask<int, int> *)> &&cb)
         : WFThreadTask<int, int>(WFGlobal::get_exec_queue("cube"), WFGlobal::get_compute_executor(),
                                  std::move(cb)) {}
 
@@ -331,4 +336,4 @@ TEST(ThreadTask, Subclass) {
     EXPECT_EQ(27, result);
 }
 
-}  // namespace
+} // namespace

@@ -7,6 +7,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <vector>
+
 #include "workflow/WFOperator.h"
 #include "workflow/WFTaskFactory.h"
 #include "workflow/Workflow.h"
@@ -18,7 +21,7 @@ using compat::Log;
 
 namespace {
 
-WFCounterTask *say(Log *log, const std::string& text) {
+WFCounterTask *say(Log *log, const std::string &text) {
     return WFTaskFactory::create_counter_task(0, [log, text](WFCounterTask *) { log->add(text); });
 }
 
@@ -39,15 +42,17 @@ TEST(Graph, Row17CreationOrder) {
 TEST(Graph, Row17Arrows) {
     Log log;
     WFGraphTask *graph = WFTaskFactory::create_graph_task([&](WFGraphTask *) { log.add("|"); });
-    WFGraphNode& f = graph->create_graph_node(say(&log, "f"));
-    WFGraphNode& e = graph->create_graph_node(say(&log, "e"));
-    WFGraphNode& d = graph->create_graph_node(say(&log, "d"));
-    WFGraphNode& c = graph->create_graph_node(say(&log, "c"));
-    WFGraphNode& b = graph->create_graph_node(say(&log, "b"));
-    WFGraphNode& a = graph->create_graph_node(say(&log, "a"));
+    WFGraphNode &f = graph->create_graph_node(say(&log, "f"));
+    WFGraphNode &e = graph->create_graph_node(say(&log, "e"));
+    WFGraphNode &d = graph->create_graph_node(say(&log, "d"));
+    WFGraphNode &c = graph->create_graph_node(say(&log, "c"));
+    WFGraphNode &b = graph->create_graph_node(say(&log, "b"));
+    WFGraphNode &a = graph->create_graph_node(say(&log, "a"));
+    // clang-format off
     a-->b-->c;
     d<--c;
     d-->--e;
+    // clang-format on
     e.precede(f);
     f.succeed(d);
     graph->start();
@@ -61,15 +66,17 @@ TEST(Graph, Diamond) {
     int right = 0;
     int sum = 0;
     WFGraphTask *graph = WFTaskFactory::create_graph_task([&](WFGraphTask *) { done.set(); });
-    WFGraphNode& begin = graph->create_graph_node(WFTaskFactory::create_empty_task());
-    WFGraphNode& a = graph->create_graph_node(
-        WFTaskFactory::create_go_task("graph", [&]() { left = 20; }));
-    WFGraphNode& b = graph->create_graph_node(
+    WFGraphNode &begin = graph->create_graph_node(WFTaskFactory::create_empty_task());
+    WFGraphNode &a =
+        graph->create_graph_node(WFTaskFactory::create_go_task("graph", [&]() { left = 20; }));
+    WFGraphNode &b = graph->create_graph_node(
         WFTaskFactory::create_timer_task(0, 1000 * 1000, [&](WFTimerTask *) { right = 22; }));
-    WFGraphNode& join = graph->create_graph_node(
+    WFGraphNode &join = graph->create_graph_node(
         WFTaskFactory::create_go_task("graph", [&]() { sum = left + right; }));
+    // clang-format off
     begin-->a-->join;
     begin-->b-->join;
+    // clang-format on
     graph->start();
     ASSERT_TRUE(done.wait());
     EXPECT_EQ(42, sum);
@@ -91,7 +98,7 @@ TEST(Graph, Row17LargeTree) {
                 order[i] = ++clock;
             })));
         if (i > 0)
-            *nodes[(i - 1) / 2]-->*nodes[i];
+            nodes[(i - 1) / 2]->precede(*nodes[i]);
     }
     graph->start();
     ASSERT_TRUE(done.wait());
@@ -106,15 +113,17 @@ TEST(Graph, Row17Cancel) {
     int state = -1;
     WFGraphTask *graph =
         WFTaskFactory::create_graph_task([&](WFGraphTask *task) { state = task->get_state(); });
-    WFGraphNode& a = graph->create_graph_node(WFTaskFactory::create_counter_task(
-        0, [&](WFCounterTask *task) {
+    WFGraphNode &a =
+        graph->create_graph_node(WFTaskFactory::create_counter_task(0, [&](WFCounterTask *task) {
             log.add("a");
             series_of(task)->cancel();
         }));
-    WFGraphNode& b = graph->create_graph_node(say(&log, "never"));
-    WFGraphNode& c = graph->create_graph_node(say(&log, "never"));
-    WFGraphNode& other = graph->create_graph_node(say(&log, "o"));
+    WFGraphNode &b = graph->create_graph_node(say(&log, "never"));
+    WFGraphNode &c = graph->create_graph_node(say(&log, "never"));
+    WFGraphNode &other = graph->create_graph_node(say(&log, "o"));
+    // clang-format off
     a-->b-->c;
+    // clang-format on
     (void)other;
     graph->start();
     EXPECT_EQ("ao", log.text());
@@ -125,13 +134,15 @@ TEST(Graph, Row17Cancel) {
 TEST(Graph, NodeSeriesCanGrow) {
     Log log;
     WFGraphTask *graph = WFTaskFactory::create_graph_task(nullptr);
-    WFGraphNode& b = graph->create_graph_node(say(&log, "b"));
-    WFGraphNode& a = graph->create_graph_node(
-        WFTaskFactory::create_counter_task(0, [&](WFCounterTask *task) {
+    WFGraphNode &b = graph->create_graph_node(say(&log, "b"));
+    WFGraphNode &a =
+        graph->create_graph_node(WFTaskFactory::create_counter_task(0, [&](WFCounterTask *task) {
             log.add("a");
             series_of(task)->push_back(say(&log, "+"));
         }));
+    // clang-format off
     a-->b;
+    // clang-format on
     graph->start();
     EXPECT_EQ("a+b", log.text());
 }
@@ -147,9 +158,11 @@ TEST(Graph, InASeriesAndNested) {
     WFGraphTask *inner = WFTaskFactory::create_graph_task([&](WFGraphTask *) { log.add("i"); });
     inner->create_graph_node(say(&log, "x"));
     WFGraphTask *outer = WFTaskFactory::create_graph_task([&](WFGraphTask *) { log.add("o"); });
-    WFGraphNode& first = outer->create_graph_node(inner);
-    WFGraphNode& second = outer->create_graph_node(say(&log, "y"));
+    WFGraphNode &first = outer->create_graph_node(inner);
+    WFGraphNode &second = outer->create_graph_node(say(&log, "y"));
+    // clang-format off
     first-->second;
+    // clang-format on
     SeriesWork *series = Workflow::create_series_work(say(&log, "a"), nullptr);
     series->push_back(outer);
     series->push_back(say(&log, "b"));
@@ -160,7 +173,7 @@ TEST(Graph, InASeriesAndNested) {
 // WFOperator.h: > is a series.
 TEST(Operator, Series) {
     Log log;
-    SeriesWork& series = *say(&log, "a") > say(&log, "b") > *say(&log, "c");
+    SeriesWork &series = *say(&log, "a") > say(&log, "b") > *say(&log, "c");
     series.set_callback([&](const SeriesWork *) { log.add("|"); });
     series.start();
     EXPECT_EQ("abc|", log.text());
@@ -168,8 +181,8 @@ TEST(Operator, Series) {
 
 TEST(Operator, TaskBeforeSeries) {
     Log log;
-    SeriesWork& tail = *say(&log, "b") > say(&log, "c");
-    SeriesWork& whole = *say(&log, "a") > tail;
+    SeriesWork &tail = *say(&log, "b") > say(&log, "c");
+    SeriesWork &whole = *say(&log, "a") > tail;
     EXPECT_EQ(&tail, &whole);
     whole.start();
     EXPECT_EQ("abc", log.text());
@@ -178,7 +191,7 @@ TEST(Operator, TaskBeforeSeries) {
 // WFOperator.h: * is a parallel.
 TEST(Operator, Parallel) {
     Log log;
-    ParallelWork& parallel = *say(&log, "a") * say(&log, "b");
+    ParallelWork &parallel = *say(&log, "a") * say(&log, "b");
     EXPECT_EQ(2u, parallel.size());
     parallel.set_callback([&](const ParallelWork *) { log.add("|"); });
     parallel.start();
@@ -187,11 +200,11 @@ TEST(Operator, Parallel) {
 
 TEST(Operator, Mixed) {
     Log log;
-    SeriesWork& left = *say(&log, "a") > say(&log, "b");
-    ParallelWork& parallel = left * say(&log, "c");
-    SeriesWork& series = parallel > say(&log, "d");
+    SeriesWork &left = *say(&log, "a") > say(&log, "b");
+    ParallelWork &parallel = left * say(&log, "c");
+    SeriesWork &series = parallel > say(&log, "d");
     series.start();
     EXPECT_EQ("abcd", log.text());
 }
 
-}  // namespace
+} // namespace

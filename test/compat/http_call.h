@@ -48,8 +48,8 @@ struct Call {
     }
 
     // Runs the call; setup may change the task before it starts.
-    bool run(const std::string& url, int redirect_max = 0, int retry_max = 0,
-             std::function<void (WFHttpTask *)> setup = nullptr) {
+    bool run(const std::string &url, int redirect_max = 0, int retry_max = 0,
+             std::function<void(WFHttpTask *)> setup = nullptr) {
         Event ended;
         WFHttpTask *task = WFTaskFactory::create_http_task(url, redirect_max, retry_max,
                                                            [this](WFHttpTask *t) { note(t); });
@@ -60,6 +60,6 @@ struct Call {
     }
 };
 
-}  // namespace compat
+} // namespace compat
 
 #endif

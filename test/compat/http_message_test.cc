@@ -27,7 +27,7 @@ template <class Base>
 class Fed : public Base {
 public:
     // Feeds the bytes in pieces of the given size; the last result of append().
-    int feed(const std::string& bytes, size_t piece) {
+    int feed(const std::string &bytes, size_t piece) {
         int rc = 0;
         size_t at = 0;
         while (at < bytes.size() && rc == 0) {
@@ -51,7 +51,7 @@ public:
     size_t eaten = 0;
 };
 
-std::string body_of(const protocol::HttpMessage& message) {
+std::string body_of(const protocol::HttpMessage &message) {
     const void *data = NULL;
     size_t size = 0;
     if (!message.get_parsed_body(&data, &size))
@@ -79,8 +79,10 @@ TEST(HttpMessage, ParseARequestInAnyPieces) {
 
 TEST(HttpMessage, ParseAResponse) {
     Fed<HttpResponse> resp;
-    ASSERT_EQ(1, resp.feed("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 3\r\n\r\n"
-                           "abc", 7));
+    ASSERT_EQ(1,
+              resp.feed("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 3\r\n\r\n"
+                        "abc",
+                        7));
     EXPECT_STREQ("404", resp.get_status_code());
     EXPECT_STREQ("Not Found", resp.get_reason_phrase());
     std::string code;
@@ -94,7 +96,8 @@ TEST(HttpMessage, ParseAResponse) {
 TEST(HttpMessage, ChunkedBodyKeepsItsFraming) {
     Fed<HttpResponse> resp;
     ASSERT_EQ(1, resp.feed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                           "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", 1));
+                           "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+                           1));
     EXPECT_TRUE(resp.is_chunked());
     EXPECT_EQ(0u, body_of(resp).find("3\r\nabc\r\n2\r\nde\r\n0\r\n"));
     EXPECT_EQ("abcde", HttpUtil::decode_chunked_body(&resp));
@@ -131,7 +134,7 @@ TEST(HttpMessage, BuildARequest) {
     EXPECT_TRUE(req.add_header_pair("Host", "h"));
     EXPECT_TRUE(req.add_header_pair(std::string("A"), std::string("1")));
     EXPECT_TRUE(req.add_header_pair("A", "2"));
-    EXPECT_TRUE(req.set_header_pair("a", "3"));  // Replaces the first, whatever its case.
+    EXPECT_TRUE(req.set_header_pair("a", "3")); // Replaces the first, whatever its case.
     EXPECT_TRUE(req.append_output_body("body "));
     EXPECT_TRUE(req.append_output_body(std::string("and ")));
     EXPECT_TRUE(req.append_output_body_nocopy("more!", 4));
@@ -180,7 +183,7 @@ TEST(HttpMessage, HeaderCursor) {
     cursor.rewind();
     EXPECT_TRUE(cursor.find("x", value));
     EXPECT_EQ("1", value);
-    EXPECT_TRUE(cursor.find("X", value));  // Searches on from where it stands.
+    EXPECT_TRUE(cursor.find("X", value)); // Searches on from where it stands.
     EXPECT_EQ("3", value);
     EXPECT_FALSE(cursor.find("X", value));
     cursor.rewind();
@@ -255,7 +258,7 @@ TEST(HttpMessage, EmptyMessage) {
     EXPECT_FALSE(req.get_http_version(text));
     EXPECT_EQ("(none)", body_of(req));
     Fed<HttpRequest> unfinished;
-    EXPECT_EQ("", unfinished.encoded());  // Start line parts are missing: refused.
+    EXPECT_EQ("", unfinished.encoded()); // Start line parts are missing: refused.
     EXPECT_EQ(EBADMSG, errno);
 }
 
@@ -270,8 +273,9 @@ TEST(HttpMessage, ParseZeroBody) {
 TEST(HttpMessage, SizeLimit) {
     Fed<HttpResponse> resp;
     resp.set_size_limit(10);
-    EXPECT_EQ(-1, resp.feed("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" +
-                                std::string(100, 'x'), 16));
+    EXPECT_EQ(
+        -1,
+        resp.feed("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + std::string(100, 'x'), 16));
     EXPECT_EQ(EMSGSIZE, errno);
 }
 
@@ -290,4 +294,4 @@ TEST(HttpMessage, ParserCursor) {
     EXPECT_EQ(2, n);
 }
 
-}  // namespace
+} // namespace

@@ -24,8 +24,8 @@ namespace line {
 class Message : public protocol::ProtocolMessage {
 public:
     Message() {}
-    Message(Message&& other) = default;
-    Message& operator=(Message&& other) = default;
+    Message(Message &&other) = default;
+    Message &operator=(Message &&other) = default;
 
     std::string text;
 
@@ -68,6 +68,6 @@ typedef WFNetworkTask<Request, Response> Task;
 typedef WFServer<Request, Response> Server;
 typedef WFNetworkTaskFactory<Request, Response> Factory;
 
-}  // namespace line
+} // namespace line
 
 #endif

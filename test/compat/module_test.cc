@@ -17,7 +17,7 @@ using compat::Obituary;
 
 namespace {
 
-WFCounterTask *say(Log *log, const std::string& text) {
+WFCounterTask *say(Log *log, const std::string &text) {
     return WFTaskFactory::create_counter_task(0, [log, text](WFCounterTask *) { log->add(text); });
 }
 
@@ -38,8 +38,8 @@ TEST(Module, Row14Dismiss) {
     auto dies = std::make_shared<Obituary>(&log, "x");
     WFCounterTask *first = WFTaskFactory::create_counter_task(0, [dies](WFCounterTask *) {});
     dies.reset();
-    WFModuleTask *module = WFTaskFactory::create_module_task(
-        first, [&](const WFModuleTask *) { log.add("never"); });
+    WFModuleTask *module =
+        WFTaskFactory::create_module_task(first, [&](const WFModuleTask *) { log.add("never"); });
     module->dismiss();
     EXPECT_EQ("x", log.text());
 }
@@ -49,9 +49,7 @@ TEST(Repeater, Row15Rounds) {
     Log log;
     int rounds = 0;
     WFRepeaterTask *repeater = WFTaskFactory::create_repeater_task(
-        [&](WFRepeaterTask *) -> SubTask * {
-            return rounds++ < 3 ? say(&log, "r") : NULL;
-        },
+        [&](WFRepeaterTask *) -> SubTask * { return rounds++ < 3 ? say(&log, "r") : NULL; },
         [&](WFRepeaterTask *task) {
             EXPECT_EQ(WFT_STATE_SUCCESS, task->get_state());
             log.add("|");
@@ -60,4 +58,4 @@ TEST(Repeater, Row15Rounds) {
     EXPECT_EQ("rrr|Z", log.text());
 }
 
-}  // namespace
+} // namespace

@@ -20,7 +20,7 @@ using compat::Obituary;
 
 namespace {
 
-WFCounterTask *say(Log *log, const std::string& text) {
+WFCounterTask *say(Log *log, const std::string &text) {
     return WFTaskFactory::create_counter_task(0, [log, text](WFCounterTask *) { log->add(text); });
 }
 
@@ -31,9 +31,11 @@ TEST(Parallel, Row8DismissDeletesWholeTrees) {
     {
         auto never = [&log, dies](const void *) { log.add("never"); };
         WFGraphTask *graph = WFTaskFactory::create_graph_task(never);
-        WFGraphNode& a = graph->create_graph_node(WFTaskFactory::create_timer_task(1, 0, never));
-        WFGraphNode& b = graph->create_graph_node(WFTaskFactory::create_empty_task());
+        WFGraphNode &a = graph->create_graph_node(WFTaskFactory::create_timer_task(1, 0, never));
+        WFGraphNode &b = graph->create_graph_node(WFTaskFactory::create_empty_task());
+        // clang-format off
         a-->b;
+        // clang-format on
 
         ParallelWork *parallel = Workflow::create_parallel_work(never);
         SubTask *tasks[] = {
@@ -43,7 +45,8 @@ TEST(Parallel, Row8DismissDeletesWholeTrees) {
             WFTaskFactory::create_counter_task("", 1, never),
             WFTaskFactory::create_counter_task("row8", 1, never),
             WFTaskFactory::create_go_task("row8", [&log, dies]() { log.add("never"); }),
-            WFThreadTaskFactory<int, int>::create_thread_task("row8", [](int *, int *) {}, never),
+            WFThreadTaskFactory<int, int>::create_thread_task(
+                "row8", [](int *, int *) {}, never),
             WFTaskFactory::create_dynamic_task([](WFDynamicTask *) -> SubTask * { return NULL; }),
             WFTaskFactory::create_empty_task(),
             graph,
@@ -84,10 +87,11 @@ TEST(Parallel, Row11CallbackSeesTheSubSeries) {
     std::thread::id callback_thread;
     WFCounterTask *slow = WFTaskFactory::create_counter_task(1, nullptr);
     SeriesWork *series[2] = {
-        Workflow::create_series_work(slow, [&](const SeriesWork *) {
-            series_callbacks++;
-            last_thread = std::this_thread::get_id();
-        }),
+        Workflow::create_series_work(slow,
+                                     [&](const SeriesWork *) {
+                                         series_callbacks++;
+                                         last_thread = std::this_thread::get_id();
+                                     }),
         Workflow::create_series_work(say(&log, "quick"),
                                      [&](const SeriesWork *) { series_callbacks++; }),
     };
@@ -183,7 +187,7 @@ TEST(Parallel, TimersOverlap) {
     all->start();
     ASSERT_TRUE(done.wait());
     EXPECT_GE(compat::ms_since(begin), 199.0);
-    EXPECT_LT(compat::ms_since(begin), 2000.0);  // One after another would take 4 seconds.
+    EXPECT_LT(compat::ms_since(begin), 2000.0); // One after another would take 4 seconds.
 }
 
-}  // namespace
+} // namespace

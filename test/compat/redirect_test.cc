@@ -55,7 +55,7 @@ protected:
         return requests_;
     }
 
-    std::string url(const std::string& path) { return url_of(port_of(server_), path); }
+    std::string url(const std::string &path) { return url_of(port_of(server_), path); }
 
     std::mutex mutex_;
     std::vector<std::string> requests_;
@@ -100,9 +100,8 @@ TEST_F(Redirects, Row71MethodAndBody) {
         EXPECT_EQ("POST /" + std::to_string(code) + "/0 data", requests().back());
     }
     Call head;
-    ASSERT_TRUE(head.run(url("/302/1"), 1, 0, [](WFHttpTask *task) {
-        task->get_req()->set_method(HttpMethodHead);
-    }));
+    ASSERT_TRUE(head.run(url("/302/1"), 1, 0,
+                         [](WFHttpTask *task) { task->get_req()->set_method(HttpMethodHead); }));
     EXPECT_EQ("HEAD /302/0", requests().back());
 }
 
@@ -121,7 +120,7 @@ TEST_F(Redirects, Row71NoLocation) {
 // Absolute and protocol-relative locations.
 TEST_F(Redirects, Row71LocationForms) {
     std::string host = "127.0.0.1:" + std::to_string(port_of(server_));
-    for (const std::string& prefix : {"http://" + host, "//" + host}) {
+    for (const std::string &prefix : {"http://" + host, "//" + host}) {
         prefix_ = prefix;
         Call call;
         ASSERT_TRUE(call.run(url("/302/1"), 1));
@@ -167,4 +166,4 @@ TEST_F(Redirects, Row71BadTarget) {
     EXPECT_EQ(WFT_ERR_URI_SCHEME_INVALID, call.error);
 }
 
-}  // namespace
+} // namespace

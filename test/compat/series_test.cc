@@ -20,12 +20,12 @@ using compat::Obituary;
 namespace {
 
 // A synchronous task that writes its name.
-WFCounterTask *say(Log *log, const std::string& text) {
+WFCounterTask *say(Log *log, const std::string &text) {
     return WFTaskFactory::create_counter_task(0, [log, text](WFCounterTask *) { log->add(text); });
 }
 
 // One that comes back on another thread.
-WFGoTask *go_say(Log *log, const std::string& text) {
+WFGoTask *go_say(Log *log, const std::string &text) {
     return WFTaskFactory::create_go_task("compat", [log, text]() { log->add(text); });
 }
 
@@ -55,7 +55,8 @@ TEST(Series, Row2CallbackThenDeleteThenNextOnTheSameThread) {
         log.add("dispatched");
         return WFTaskFactory::create_empty_task();
     });
-    SeriesWork *series = Workflow::create_series_work(first, [&](const SeriesWork *) { done.set(); });
+    SeriesWork *series =
+        Workflow::create_series_work(first, [&](const SeriesWork *) { done.set(); });
     series->push_back(next);
     series->start();
     ASSERT_TRUE(done.wait());
@@ -67,12 +68,13 @@ TEST(Series, Row2CallbackThenDeleteThenNextOnTheSameThread) {
 TEST(Series, Row2CallbacksSeeEachOthersWritesAcrossThreads) {
     Event done;
     const int kSteps = 200;
-    int plain = 0;  // Deliberately neither atomic nor locked: TSan judges.
-    SeriesWork *series = Workflow::create_series_work(
-        WFTaskFactory::create_empty_task(), [&](const SeriesWork *) { done.set(); });
+    int plain = 0; // Deliberately neither atomic nor locked: TSan judges.
+    SeriesWork *series = Workflow::create_series_work(WFTaskFactory::create_empty_task(),
+                                                      [&](const SeriesWork *) { done.set(); });
     for (int i = 0; i < kSteps; i++) {
         if (i % 2 == 0)
-            series->push_back(WFTaskFactory::create_timer_task(0, 0, [&](WFTimerTask *) { plain++; }));
+            series->push_back(
+                WFTaskFactory::create_timer_task(0, 0, [&](WFTimerTask *) { plain++; }));
         else
             series->push_back(WFTaskFactory::create_go_task("compat", [&]() { plain++; }));
     }
@@ -194,11 +196,10 @@ TEST(Series, Row6CancelDeletesWhatWaits) {
         0, [&log, last_dies](WFCounterTask *) { log.add("never"); });
     queued_dies.reset();
     last_dies.reset();
-    SeriesWork *series =
-        Workflow::create_series_work(current, last, [&](const SeriesWork *s) {
-            canceled = s->is_canceled();
-            log.add("|");
-        });
+    SeriesWork *series = Workflow::create_series_work(current, last, [&](const SeriesWork *s) {
+        canceled = s->is_canceled();
+        log.add("|");
+    });
     series->push_back(queued);
     series->start();
     EXPECT_TRUE(canceled);
@@ -235,8 +236,8 @@ TEST(Series, Row6CancelStaysInItsSeries) {
 TEST(Series, Row7CancelReachesNestedParallels) {
     Log log;
     auto dies = std::make_shared<Obituary>(&log, "-inner-");
-    WFCounterTask *inner = WFTaskFactory::create_counter_task(
-        0, [&log, dies](WFCounterTask *) { log.add("never"); });
+    WFCounterTask *inner =
+        WFTaskFactory::create_counter_task(0, [&log, dies](WFCounterTask *) { log.add("never"); });
     dies.reset();
     ParallelWork *parallel =
         Workflow::create_parallel_work([&](const ParallelWork *) { log.add("never"); });
@@ -303,4 +304,4 @@ TEST(Series, DismissOfASeries) {
     EXPECT_EQ("x", log.text());
 }
 
-}  // namespace
+} // namespace

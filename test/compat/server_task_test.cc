@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "workflow/HttpUtil.h"
 #include "workflow/WFConnection.h"
 #include "workflow/WFGlobal.h"
 #include "workflow/WFHttpServer.h"
@@ -26,7 +27,7 @@ typedef WFServerTask<line::Request, line::Response> LineServerTask;
 // The RPC form: derives from Series, makes it inside handle(), and starts it.
 class RpcTask : public LineServerTask {
 public:
-    RpcTask(CommService *service, std::function<void (line::Task *)>& proc, Log *log)
+    RpcTask(CommService *service, std::function<void(line::Task *)> &proc, Log *log)
         : LineServerTask(service, WFGlobal::get_scheduler(), proc), log_(log) {}
 
     class RpcSeries : public LineServerTask::Series {
@@ -68,7 +69,7 @@ private:
 
 class RpcServer : public line::Server {
 public:
-    RpcServer(std::function<void (line::Task *)> proc, Log *log)
+    RpcServer(std::function<void(line::Task *)> proc, Log *log)
         : line::Server(&SERVER_PARAMS_DEFAULT, std::move(proc)), log_(log) {}
 
 protected:
@@ -116,7 +117,7 @@ class HttpServerTask : public WFServerTask<protocol::HttpRequest, protocol::Http
 public:
     typedef WFServerTask<protocol::HttpRequest, protocol::HttpResponse> Base;
 
-    HttpServerTask(CommService *service, std::function<void (WFHttpTask *)>& proc)
+    HttpServerTask(CommService *service, std::function<void(WFHttpTask *)> &proc)
         : Base(service, WFGlobal::get_scheduler(), proc) {}
 
     // Series is protected: a derived class may name it and read its task.
@@ -165,13 +166,13 @@ TEST(ServerTask, SeriesLeadsToTheTask) {
 // A server task on the stack with nothing behind it: made and destroyed without harm.
 class Measured : public HttpServerTask {
 public:
-    explicit Measured(std::function<void (WFHttpTask *)>& proc) : HttpServerTask(NULL, proc) {}
+    explicit Measured(std::function<void(WFHttpTask *)> &proc) : HttpServerTask(NULL, proc) {}
     ~Measured() override {}
 };
 
 class NullTask : public WFServerTask<protocol::HttpRequest, protocol::HttpResponse> {
 public:
-    explicit NullTask(std::function<void (WFHttpTask *)>& proc) : WFServerTask(NULL, NULL, proc) {}
+    explicit NullTask(std::function<void(WFHttpTask *)> &proc) : WFServerTask(NULL, NULL, proc) {}
     ~NullTask() override {}
 
     size_t offset_of_resp() {
@@ -181,7 +182,7 @@ public:
 };
 
 TEST(ServerTask, HarmlessWithoutService) {
-    std::function<void (WFHttpTask *)> proc = nullptr;
+    std::function<void(WFHttpTask *)> proc = nullptr;
     NullTask task(proc);
     EXPECT_GT(task.offset_of_resp(), 0u);
     EXPECT_LT(task.offset_of_resp(), sizeof task);
@@ -205,7 +206,7 @@ private:
 
 class ConnectionServer : public line::Server {
 public:
-    ConnectionServer(std::function<void (line::Task *)> proc, Log *log)
+    ConnectionServer(std::function<void(line::Task *)> proc, Log *log)
         : line::Server(std::move(proc)), log_(log) {}
 
 protected:
@@ -238,4 +239,4 @@ TEST(ServerTask, OwnConnectionClass) {
     EXPECT_EQ("open closed ", log.text());
 }
 
-}  // namespace
+} // namespace

@@ -7,6 +7,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <vector>
+
 #include "workflow/HttpUtil.h"
 #include "workflow/WFGlobal.h"
 #include "workflow/WFHttpServer.h"
@@ -30,7 +33,7 @@ struct Exchange {
 };
 
 // One answer from a connection, by its Content-Length.
-Exchange read_answer(raw::Socket& client) {
+Exchange read_answer(raw::Socket &client) {
     Exchange exchange;
     std::string text = client.read_until("\r\n\r\n");
     size_t end = text.find("\r\n\r\n");
@@ -56,9 +59,8 @@ TEST(Server, Row80ReplyAfterTheSeries) {
         on_handler = WFGlobal::get_scheduler()->is_handler_thread() != 0;
         EXPECT_EQ(WFT_STATE_TOREPLY, task->get_state());
         task->get_resp()->append_output_body("early ");
-        *series_of(task) << WFTaskFactory::create_timer_task(0, 20 * kMs, [task](WFTimerTask *) {
-            task->get_resp()->append_output_body("late");
-        });
+        *series_of(task) << WFTaskFactory::create_timer_task(
+            0, 20 * kMs, [task](WFTimerTask *) { task->get_resp()->append_output_body("late"); });
     });
     ASSERT_EQ(0, server.start("127.0.0.1", 0));
     raw::Socket client = raw::Socket::connect(port_of(server));
@@ -77,9 +79,8 @@ TEST(Server, Row81ConnectionWindows) {
     WFConnection *in_callback = nullptr;
     WFHttpServer server([&](WFHttpTask *task) {
         in_process = task->get_connection();
-        *series_of(task) << WFTaskFactory::create_timer_task(0, 0, [&, task](WFTimerTask *) {
-            between = task->get_connection();
-        });
+        *series_of(task) << WFTaskFactory::create_timer_task(
+            0, 0, [&, task](WFTimerTask *) { between = task->get_connection(); });
         task->set_callback([&](WFHttpTask *t) {
             in_callback = t->get_connection();
             done.set();
@@ -452,4 +453,4 @@ TEST(Server, PeerAddress) {
     server.stop();
 }
 
-}  // namespace
+} // namespace

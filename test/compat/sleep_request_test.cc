@@ -10,6 +10,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <mutex>
+
 #include "workflow/WFGlobal.h"
 #include "workflow/Workflow.h"
 
@@ -21,7 +24,7 @@ namespace {
 
 class Sleeper : public SleepRequest {
 public:
-    Sleeper(CommScheduler *s, long ms, std::function<void (Sleeper *)> callback)
+    Sleeper(CommScheduler *s, long ms, std::function<void(Sleeper *)> callback)
         : SleepRequest(s), callback_(std::move(callback)), ms_(ms) {}
 
     int get_state() const { return this->state; }
@@ -44,7 +47,7 @@ protected:
     }
 
 private:
-    std::function<void (Sleeper *)> callback_;
+    std::function<void(Sleeper *)> callback_;
     long ms_;
 };
 
@@ -139,8 +142,9 @@ TEST(SleepRequest, CancelRace) {
         {
             std::lock_guard<std::mutex> lock(alive);
             Workflow::start_series_work(task, nullptr);
-            if (task->stop() < 0)
+            if (task->stop() < 0) {
                 EXPECT_EQ(ENOENT, errno);
+            }
         }
         ASSERT_TRUE(done.wait(i + 1));
     }
@@ -151,7 +155,7 @@ TEST(SleepRequest, CancelRace) {
 // A bad duration ends in place: dispatch() calls handle() with the error.
 class BadSleeper : public Sleeper {
 public:
-    explicit BadSleeper(std::function<void (Sleeper *)> callback)
+    explicit BadSleeper(std::function<void(Sleeper *)> callback)
         : Sleeper(WFGlobal::get_scheduler(), 0, std::move(callback)) {}
 
 protected:
@@ -174,4 +178,4 @@ TEST(SleepRequest, BadDuration) {
     EXPECT_EQ(EINVAL, error);
 }
 
-}  // namespace
+} // namespace

@@ -20,7 +20,7 @@ namespace {
 // Ends at once, on the thread that dispatches it.
 class InPlace : public SubTask {
 public:
-    InPlace(Log *log, const std::string& name) : log_(log), name_(name) {}
+    InPlace(Log *log, const std::string &name) : log_(log), name_(name) {}
     ~InPlace() override { log_->add("~" + name_ + " "); }
 
     void dispatch() override {
@@ -59,8 +59,8 @@ private:
 
 TEST(SubTask, RunsInASeries) {
     Log log;
-    SeriesWork *series = Workflow::create_series_work(
-        new InPlace(&log, "a"), [&](const SeriesWork *) { log.add("|"); });
+    SeriesWork *series = Workflow::create_series_work(new InPlace(&log, "a"),
+                                                      [&](const SeriesWork *) { log.add("|"); });
     series->push_back(new InPlace(&log, "b"));
     series->start();
     EXPECT_EQ("dispatch a done a ~a dispatch b done b ~b |", log.text());
@@ -106,7 +106,7 @@ TEST(SubTask, InAParallel) {
         EXPECT_EQ(3u, p->size());
         ended.set();
     });
-    for (Awaiter *& awaiter : awaiters) {
+    for (Awaiter *&awaiter : awaiters) {
         awaiter = new Awaiter(&dispatched);
         parallel->add_series(Workflow::create_series_work(awaiter, nullptr));
     }
@@ -219,4 +219,4 @@ TEST(GenericTask, Subclass) {
     EXPECT_NE(std::string::npos, log.text().find("|"));
 }
 
-}  // namespace
+} // namespace

@@ -43,6 +43,13 @@ public:
                                    [this, count] { return count_ >= count; });
     }
 
+    // True when the count was reached within that time: a pace for those who must be slow.
+    bool wait_for(int ms, int count = 1) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        return condition_.wait_for(lock, std::chrono::milliseconds(ms),
+                                   [this, count] { return count_ >= count; });
+    }
+
     int count() {
         std::lock_guard<std::mutex> lock(mutex_);
         return count_;
@@ -57,7 +64,7 @@ private:
 // A text that grows, and the threads it grew on.
 class Log {
 public:
-    void add(const std::string& text) {
+    void add(const std::string &text) {
         std::lock_guard<std::mutex> lock(mutex_);
         text_ += text;
         threads_.push_back(std::this_thread::get_id());
@@ -71,7 +78,7 @@ public:
     // True when all entries were made on one thread.
     bool one_thread() {
         std::lock_guard<std::mutex> lock(mutex_);
-        for (const std::thread::id& id : threads_) {
+        for (const std::thread::id &id : threads_) {
             if (id != threads_[0])
                 return false;
         }
@@ -87,10 +94,10 @@ private:
 // Writes to a log when it dies. Captured by a callback it tells when the task was deleted.
 class Obituary {
 public:
-    Obituary(Log *log, const std::string& text) : log_(log), text_(text) {}
+    Obituary(Log *log, const std::string &text) : log_(log), text_(text) {}
     ~Obituary() { log_->add(text_); }
-    Obituary(const Obituary&) = delete;
-    Obituary& operator=(const Obituary&) = delete;
+    Obituary(const Obituary &) = delete;
+    Obituary &operator=(const Obituary &) = delete;
 
 private:
     Log *log_;
@@ -98,7 +105,7 @@ private:
 };
 
 template <class Server>
-unsigned short port_of(const Server& server) {
+unsigned short port_of(const Server &server) {
     struct sockaddr_storage addr;
     socklen_t len = sizeof addr;
     if (server.get_listen_addr(reinterpret_cast<struct sockaddr *>(&addr), &len) < 0)
@@ -106,10 +113,10 @@ unsigned short port_of(const Server& server) {
     return ntohs(reinterpret_cast<struct sockaddr_in *>(&addr)->sin_port);
 }
 
-inline std::string url_of(unsigned short port, const std::string& path = "/") {
+inline std::string url_of(unsigned short port, const std::string &path = "/") {
     return "http://127.0.0.1:" + std::to_string(port) + path;
 }
 
-}  // namespace compat
+} // namespace compat
 
 #endif

@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "workflow/WFGlobal.h"
 #include "workflow/WFTaskFactory.h"
 #include "workflow/Workflow.h"
@@ -220,4 +222,4 @@ TEST(Timer, DismissedTimerHasNoName) {
     EXPECT_EQ(0, WFTaskFactory::cancel_by_name("dismissed"));
 }
 
-}  // namespace
+} // namespace

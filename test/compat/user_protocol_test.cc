@@ -20,13 +20,9 @@ using compat::port_of;
 
 namespace {
 
-void shout(line::Task *task) {
-    task->get_resp()->text = task->get_req()->text + "!";
-}
+void shout(line::Task *task) { task->get_resp()->text = task->get_req()->text + "!"; }
 
-std::string line_url(unsigned short port) {
-    return "line://127.0.0.1:" + std::to_string(port);
-}
+std::string line_url(unsigned short port) { return "line://127.0.0.1:" + std::to_string(port); }
 
 struct Answer {
     int state = -1;
@@ -36,12 +32,12 @@ struct Answer {
 };
 
 // One request and its answer; keep_alive in milliseconds.
-Answer ask(unsigned short port, const std::string& text, int keep_alive = 0,
+Answer ask(unsigned short port, const std::string &text, int keep_alive = 0,
            size_t size_limit = static_cast<size_t>(-1)) {
     Answer answer;
     Event done;
-    line::Task *task = line::Factory::create_client_task(
-        TT_TCP, line_url(port), 0, [&](line::Task *t) {
+    line::Task *task =
+        line::Factory::create_client_task(TT_TCP, line_url(port), 0, [&](line::Task *t) {
             answer.state = t->get_state();
             answer.error = t->get_error();
             answer.seq = t->get_task_seq();
@@ -120,8 +116,8 @@ TEST(UserProtocol, FactoryForms) {
 // Row 70: a size limit on the response: SYS_ERROR/EMSGSIZE; a broken message: EBADMSG.
 TEST(UserProtocol, Row70ParserErrorsOnTheClient) {
     line::Server server([](line::Task *task) {
-        task->get_resp()->text = task->get_req()->text == "nul" ? std::string("a\0b", 3)
-                                                                : std::string(100, 'y');
+        task->get_resp()->text =
+            task->get_req()->text == "nul" ? std::string("a\0b", 3) : std::string(100, 'y');
     });
     ASSERT_EQ(0, server.start("127.0.0.1", 0));
     Answer answer = ask(port_of(server), "long", 0, 10);
@@ -189,15 +185,15 @@ private:
 
 TEST(UserProtocol, Row72AttachmentAndLimitSurviveARetry) {
     // The first connection is cut after the request, the second is answered.
-    raw::ScriptedServer server([](raw::Socket& peer, int number) {
+    raw::ScriptedServer server([](raw::Socket &peer, int number) {
         peer.read_until("\n");
         if (number > 0)
             peer.send("answer\n");
     });
     int deaths = 0;
     Event done;
-    line::Task *task = line::Factory::create_client_task(
-        TT_TCP, line_url(server.port()), 1, [&](line::Task *t) {
+    line::Task *task =
+        line::Factory::create_client_task(TT_TCP, line_url(server.port()), 1, [&](line::Task *t) {
             EXPECT_EQ(WFT_STATE_SUCCESS, t->get_state());
             EXPECT_EQ("answer", t->get_resp()->text);
             EXPECT_EQ(1234u, t->get_resp()->get_size_limit());
@@ -223,8 +219,8 @@ TEST(UserProtocol, FacilitiesRequest) {
     line::Request req;
     req.text = "sync";
     WFFacilities::WFNetworkResult<line::Response> result =
-        WFFacilities::request<line::Request, line::Response>(
-            TT_TCP, line_url(port_of(server)), std::move(req), 0);
+        WFFacilities::request<line::Request, line::Response>(TT_TCP, line_url(port_of(server)),
+                                                             std::move(req), 0);
     EXPECT_EQ(WFT_STATE_SUCCESS, result.task_state);
     EXPECT_EQ(0, result.task_error);
     EXPECT_EQ("sync!", result.resp.text);
@@ -237,4 +233,4 @@ TEST(UserProtocol, FacilitiesRequest) {
     server.stop();
 }
 
-}  // namespace
+} // namespace

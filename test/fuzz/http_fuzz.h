@@ -1,8 +1,9 @@
 // Weft - properties of HTTP messages that hold for every input, checked by the fuzz targets
 // SPDX-License-Identifier: Apache-2.0
 //
-// The outcome does not depend on how the input is cut; what was accepted can be written and means the same when it is
-// read again; and no byte of it would be taken for a line end by another reader.
+// The outcome does not depend on how the input is cut; what was accepted can be written and means
+// the same when it is read again; and no byte of it would be taken for a line end by another
+// reader.
 
 #ifndef WEFT_TEST_FUZZ_HTTP_FUZZ_H
 #define WEFT_TEST_FUZZ_HTTP_FUZZ_H
@@ -162,6 +163,10 @@ int check(const uint8_t *data, size_t size, PREPARE prepare) {
     hold(reread.result == expected.result, "what was written is complete where it was");
     hold(again.used == text.size(), "nothing is left of what was written");
     reread.used = expected.used;
+    if ((mode & 1) != 0) {
+        // A length that a coding overrides is not written, nor is the reason for closing then.
+        reread.keep_alive = expected.keep_alive;
+    }
     hold(reread == expected, "what was written means the same");
     return 0;
 }

@@ -27,8 +27,8 @@ struct Call {
 
     Call() = default;
     ~Call() { delete headers; }
-    Call(const Call&) = delete;
-    Call& operator=(const Call&) = delete;
+    Call(const Call &) = delete;
+    Call &operator=(const Call &) = delete;
 
     void note(WFHttpTask *task) {
         callbacks++;
@@ -44,12 +44,12 @@ struct Call {
     }
 
     // False when the callback did not come within a minute.
-    bool run(const std::string& url, std::function<void (WFHttpTask *)> setup = nullptr,
+    bool run(const std::string &url, std::function<void(WFHttpTask *)> setup = nullptr,
              int redirect_max = 0, int retry_max = 0) {
         auto ended = std::make_shared<std::promise<void>>();
         std::future<void> future = ended->get_future();
-        WFHttpTask *task = WFTaskFactory::create_http_task(
-            url, redirect_max, retry_max, [this](WFHttpTask *t) { note(t); });
+        WFHttpTask *task = WFTaskFactory::create_http_task(url, redirect_max, retry_max,
+                                                           [this](WFHttpTask *t) { note(t); });
         if (setup)
             setup(task);
         Workflow::start_series_work(task, [ended](const SeriesWork *) { ended->set_value(); });

@@ -14,11 +14,9 @@
 
 namespace {
 
-void head(WFHttpTask *task) {
-    task->get_req()->set_method(HttpMethodHead);
-}
+void head(WFHttpTask *task) { task->get_req()->set_method(HttpMethodHead); }
 
-std::function<void (WFHttpTask *)> post(const std::string& body) {
+std::function<void(WFHttpTask *)> post(const std::string &body) {
     return [&body](WFHttpTask *task) {
         task->get_req()->set_method(HttpMethodPost);
         task->get_req()->append_output_body_nocopy(body);
@@ -28,16 +26,16 @@ std::function<void (WFHttpTask *)> post(const std::string& body) {
 class WithNginx : public ::testing::Test {
 protected:
     void SetUp() override {
-        if (!peer::have("nginx"))
-            GTEST_SKIP() << "no nginx here";
-        ASSERT_TRUE(nginx_.start(
-            "location = /hello { return 200 'from nginx'; }\n"
-            "location = /empty { return 204; }\n"
-            "location = /moved { return 301 /hello; }\n"
-            "location = /twice { return 302 http://127.0.0.1:$server_port/moved; }\n"
-            "location = /closing { keepalive_timeout 0; return 200 'bye'; }\n"
-            "location = /gzip { gzip on; gzip_types text/plain; gzip_min_length 1;\n"
-            "  alias " + nginx_.dir().file("html/file.txt") + "; }\n"));
+        ASSERT_TRUE(peer::have("nginx"));
+        ASSERT_TRUE(
+            nginx_.start("location = /hello { return 200 'from nginx'; }\n"
+                         "location = /empty { return 204; }\n"
+                         "location = /moved { return 301 /hello; }\n"
+                         "location = /twice { return 302 http://127.0.0.1:$server_port/moved; }\n"
+                         "location = /closing { keepalive_timeout 0; return 200 'bye'; }\n"
+                         "location = /gzip { gzip on; gzip_types text/plain; gzip_min_length 1;\n"
+                         "  alias " +
+                         nginx_.dir().file("html/file.txt") + "; }\n"));
         ASSERT_TRUE(nginx_.dir().write("html/file.txt", Workshop::pattern(5000)));
         ASSERT_TRUE(nginx_.dir().write("html/big.bin", Workshop::pattern(kBig)));
     }
@@ -182,14 +180,13 @@ TEST_F(WithNginx, ManyAtOnce) {
 
 // Our server behind nginx as a reverse proxy, our client before it.
 TEST(NginxProxy, BetweenOurClientAndOurServer) {
-    if (!peer::have("nginx"))
-        GTEST_SKIP() << "no nginx here";
+    ASSERT_TRUE(peer::have("nginx"));
     Workshop workshop;
     ASSERT_TRUE(workshop.start());
     peer::Nginx nginx;
-    ASSERT_TRUE(nginx.start("location / { proxy_pass http://127.0.0.1:" +
-                            std::to_string(workshop.port()) +
-                            "; proxy_http_version 1.1; proxy_set_header Connection ''; }"));
+    ASSERT_TRUE(
+        nginx.start("location / { proxy_pass http://127.0.0.1:" + std::to_string(workshop.port()) +
+                    "; proxy_http_version 1.1; proxy_set_header Connection ''; }"));
     std::string body = Workshop::pattern(3000000);
     Call echo;
     ASSERT_TRUE(echo.run(nginx.url("/echo"), post(body)));
@@ -206,8 +203,7 @@ TEST(NginxProxy, BetweenOurClientAndOurServer) {
 class WithNode : public ::testing::Test {
 protected:
     void SetUp() override {
-        if (!peer::have("node"))
-            GTEST_SKIP() << "no node here";
+        ASSERT_TRUE(peer::have("node"));
         ASSERT_TRUE(node_.start(R"JS(
 const server = http.createServer((req, res) => {
     if (req.url === '/early') {
@@ -348,4 +344,4 @@ TEST_F(WithNode, RedirectKeepsTheBody) {
     EXPECT_EQ(body, call.body);
 }
 
-}  // namespace
+} // namespace

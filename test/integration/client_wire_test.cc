@@ -15,14 +15,14 @@ namespace {
 
 const char kHead[] = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n";
 
-void leave(raw::Socket& peer, bool hard) {
+void leave(raw::Socket &peer, bool hard) {
     if (hard)
         peer.reset();
     else
         peer.close();
 }
 
-void expect_reset(const Call& call, const std::string& what) {
+void expect_reset(const Call &call, const std::string &what) {
     EXPECT_EQ(WFT_STATE_SYS_ERROR, call.state) << what;
     EXPECT_EQ(ECONNRESET, call.error) << what;
     EXPECT_EQ(TOR_NOT_TIMEOUT, call.reason) << what;
@@ -34,7 +34,7 @@ class Vanishing : public ::testing::TestWithParam<bool> {};
 // Right after the accept.
 TEST_P(Vanishing, AtTheAccept) {
     bool hard = GetParam();
-    raw::ScriptedServer server([hard](raw::Socket& peer, int) { leave(peer, hard); });
+    raw::ScriptedServer server([hard](raw::Socket &peer, int) { leave(peer, hard); });
     Call call;
     ASSERT_TRUE(call.run(server.url()));
     EXPECT_EQ(WFT_STATE_SYS_ERROR, call.state);
@@ -47,7 +47,7 @@ TEST_P(Vanishing, InAnAnswerWithALength) {
     bool hard = GetParam();
     const std::string whole = std::string(kHead) + "0123456789";
     size_t stop = 0;
-    raw::ScriptedServer server([&](raw::Socket& peer, int) {
+    raw::ScriptedServer server([&](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send(whole.substr(0, stop));
         leave(peer, hard);
@@ -60,7 +60,7 @@ TEST_P(Vanishing, InAnAnswerWithALength) {
     EXPECT_EQ(static_cast<int>(whole.size()), server.connections());
     // The whole answer counts, even if the connection goes right behind it.
     if (hard)
-        return;  // A reset may destroy bytes that the receiver has not read.
+        return; // A reset may destroy bytes that the receiver has not read.
     Call call;
     ASSERT_TRUE(call.run(server.url()));
     EXPECT_EQ("0123456789", call.body);
@@ -72,7 +72,7 @@ TEST_P(Vanishing, InAChunkedAnswer) {
     const std::string whole = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                               "a;x=y\r\n0123456789\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n";
     size_t stop = 0;
-    raw::ScriptedServer server([&](raw::Socket& peer, int) {
+    raw::ScriptedServer server([&](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send(whole.substr(0, stop));
         leave(peer, hard);
@@ -87,7 +87,7 @@ TEST_P(Vanishing, InAChunkedAnswer) {
 // In the middle of a large answer.
 TEST_P(Vanishing, InALargeAnswer) {
     bool hard = GetParam();
-    raw::ScriptedServer server([hard](raw::Socket& peer, int) {
+    raw::ScriptedServer server([hard](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send("HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n");
         peer.send(std::string(20000000, 'x'));
@@ -101,7 +101,7 @@ TEST_P(Vanishing, InALargeAnswer) {
 // While the request is being sent.
 TEST_P(Vanishing, DuringALargeRequest) {
     bool hard = GetParam();
-    raw::ScriptedServer server([hard](raw::Socket& peer, int) {
+    raw::ScriptedServer server([hard](raw::Socket &peer, int) {
         peer.read_bytes(1000000);
         leave(peer, hard);
     });
@@ -119,7 +119,7 @@ TEST_P(Vanishing, DuringALargeRequest) {
 // On a kept connection: between two requests, and in the middle of the second answer.
 TEST_P(Vanishing, OnAKeptConnection) {
     bool hard = GetParam();
-    raw::ScriptedServer server([hard](raw::Socket& peer, int number) {
+    raw::ScriptedServer server([hard](raw::Socket &peer, int number) {
         peer.read_until("\r\n\r\n");
         peer.send(std::string(kHead) + "0123456789");
         if (number % 2 == 0) {
@@ -141,14 +141,14 @@ TEST_P(Vanishing, OnAKeptConnection) {
 }
 
 INSTANTIATE_TEST_SUITE_P(FinAndRst, Vanishing, ::testing::Bool(),
-                         [](const ::testing::TestParamInfo<bool>& info) {
+                         [](const ::testing::TestParamInfo<bool> &info) {
                              return info.param ? "Rst" : "Fin";
                          });
 
 // An answer that comes while the request is still on its way counts, though the peer stops
 // reading and closes: what it said is read before the write error is believed.
 TEST(ClientWire, EarlyAnswerDuringTheRequest) {
-    raw::ScriptedServer server([](raw::Socket& peer, int) {
+    raw::ScriptedServer server([](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig");
         peer.half_close();
@@ -167,7 +167,7 @@ TEST(ClientWire, EarlyAnswerDuringTheRequest) {
 
 // The same when the peer closes for good and resets what we still send.
 TEST(ClientWire, EarlyAnswerThenClose) {
-    raw::ScriptedServer server([](raw::Socket& peer, int) {
+    raw::ScriptedServer server([](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send("HTTP/1.1 403 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
         // Everything that has come so far is read, so this close is a FIN; later bytes of the
@@ -196,7 +196,7 @@ TEST(ClientWire, EarlyAnswerThenClose) {
 // Bytes that nobody asked for, on an idle kept connection: it is not used again.
 TEST(ClientWire, UnaskedBytesOnAnIdleConnection) {
     std::promise<void> sent;
-    raw::ScriptedServer server([&](raw::Socket& peer, int number) {
+    raw::ScriptedServer server([&](raw::Socket &peer, int number) {
         peer.read_until("\r\n\r\n");
         peer.send(std::string(kHead) + "0123456789");
         if (number == 0) {
@@ -219,8 +219,9 @@ TEST(ClientWire, UnaskedBytesOnAnIdleConnection) {
 // An answer in single bytes is still an answer; so is one behind several interim answers.
 TEST(ClientWire, SingleBytesAndInterimAnswers) {
     const std::string whole = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n"
-                              "HTTP/1.1 102 Processing\r\n\r\n" + std::string(kHead) + "0123456789";
-    raw::ScriptedServer server([&](raw::Socket& peer, int) {
+                              "HTTP/1.1 102 Processing\r\n\r\n" +
+                              std::string(kHead) + "0123456789";
+    raw::ScriptedServer server([&](raw::Socket &peer, int) {
         while (peer.read_until("\r\n\r\n") != "") {
             for (char c : whole)
                 peer.send(std::string(1, c));
@@ -237,7 +238,7 @@ TEST(ClientWire, SingleBytesAndInterimAnswers) {
 
 // A peer that answers 204 or 304 with a length: no body belongs to it.
 TEST(ClientWire, NoBodyForThoseCodes) {
-    raw::ScriptedServer server([](raw::Socket& peer, int) {
+    raw::ScriptedServer server([](raw::Socket &peer, int) {
         int n = 0;
         while (peer.read_until("\r\n\r\n") != "")
             peer.send(n++ % 2 ? "HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\n\r\n"
@@ -266,14 +267,15 @@ TEST(ClientWire, BrokenAnswers) {
         "\r\n\r\n\r\n\r\n",
     };
     size_t which = 0;
-    raw::ScriptedServer server([&](raw::Socket& peer, int) {
+    raw::ScriptedServer server([&](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send(answers[which]);
         peer.wait_closed();
     });
     for (which = 0; which < sizeof answers / sizeof answers[0]; which++) {
         Call call;
-        ASSERT_TRUE(call.run(server.url(), [](WFHttpTask *task) { task->set_watch_timeout(5000); }));
+        ASSERT_TRUE(
+            call.run(server.url(), [](WFHttpTask *task) { task->set_watch_timeout(5000); }));
         EXPECT_EQ(WFT_STATE_SYS_ERROR, call.state) << which << " " << call.body;
         EXPECT_EQ(EBADMSG, call.error) << which;
     }
@@ -281,7 +283,7 @@ TEST(ClientWire, BrokenAnswers) {
 
 // Endless headers end by a limit, not by the memory.
 TEST(ClientWire, EndlessHeaders) {
-    raw::ScriptedServer server([](raw::Socket& peer, int) {
+    raw::ScriptedServer server([](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send("HTTP/1.1 200 OK\r\n");
         while (peer.send("X-Filler: " + std::string(500, 'f') + "\r\n"))
@@ -293,4 +295,4 @@ TEST(ClientWire, EndlessHeaders) {
     EXPECT_TRUE(call.error == EMSGSIZE || call.error == EBADMSG) << call.error;
 }
 
-}  // namespace
+} // namespace

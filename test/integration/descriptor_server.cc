@@ -13,16 +13,13 @@
 
 static WFFacilities::WaitGroup stop_asked(1);
 
-static void on_signal(int) {
-    stop_asked.done();
-}
+static void on_signal(int) { stop_asked.done(); }
 
 int main() {
     WFServerParams params = HTTP_SERVER_PARAMS_DEFAULT;
     params.max_connections = 100000;
-    WFHttpServer server(&params, [](WFHttpTask *task) {
-        task->get_resp()->append_output_body("hello");
-    });
+    WFHttpServer server(&params,
+                        [](WFHttpTask *task) { task->get_resp()->append_output_body("hello"); });
     signal(SIGTERM, on_signal);
     if (server.start("127.0.0.1", 0) < 0) {
         perror("start");

@@ -16,7 +16,7 @@ namespace {
 
 const char kGet[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
-bool answered(raw::Socket& client) {
+bool answered(raw::Socket &client) {
     return client.send(kGet) && client.read_until("hello").find("hello") != std::string::npos;
 }
 
@@ -65,9 +65,8 @@ TEST_F(Descriptors, StarvedServerGoesOn) {
     }
     long cpu_before = server_.cpu_ms();
     auto begin = std::chrono::steady_clock::now();
-    EXPECT_TRUE(eventually([&] {
-        return std::chrono::steady_clock::now() - begin > std::chrono::seconds(2);
-    }));
+    EXPECT_TRUE(eventually(
+        [&] { return std::chrono::steady_clock::now() - begin > std::chrono::seconds(2); }));
     long cpu = server_.cpu_ms() - cpu_before;
     EXPECT_LT(cpu, 500) << "ms of CPU in two idle seconds";
     EXPECT_TRUE(answered(first));
@@ -85,4 +84,4 @@ TEST_F(Descriptors, StarvedServerGoesOn) {
     EXPECT_NE(std::string::npos, server_.out().find("stopped"));
 }
 
-}  // namespace
+} // namespace

@@ -31,14 +31,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::string read_file(const std::string& path) {
+std::string read_file(const std::string &path) {
     std::ifstream file(path, std::ios::binary);
     std::ostringstream text;
     text << file.rdbuf();
     return text.str();
 }
 
-int open_for_child(const std::string& path) {
+int open_for_child(const std::string &path) {
     return open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
 }
 
@@ -53,11 +53,11 @@ struct ChildPlan {
     long nofile;
 };
 
-[[noreturn]] void become(const ChildPlan& plan) {
+[[noreturn]] void become(const ChildPlan &plan) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
-    ::signal(SIGPIPE, SIG_DFL);  // The library has it ignored, and exec would keep that.
+    ::signal(SIGPIPE, SIG_DFL); // The library has it ignored, and exec would keep that.
     setpgid(0, 0);
     dup2(plan.out, 1);
     dup2(plan.err, 2);
@@ -75,7 +75,7 @@ struct ChildPlan {
     _exit(127);
 }
 
-std::string find_program(const std::string& program) {
+std::string find_program(const std::string &program) {
     if (program.find('/') != std::string::npos)
         return program;
     const char *path = getenv("PATH");
@@ -89,7 +89,7 @@ std::string find_program(const std::string& program) {
     return "";
 }
 
-}  // namespace
+} // namespace
 
 TempDir::TempDir() {
     const char *base = getenv("TMPDIR");
@@ -112,14 +112,14 @@ TempDir::~TempDir() {
         waitpid(pid, nullptr, 0);
 }
 
-bool TempDir::write(const std::string& name, const std::string& content) const {
+bool TempDir::write(const std::string &name, const std::string &content) const {
     std::ofstream stream(file(name), std::ios::binary);
     stream << content;
     stream.close();
     return !stream.fail();
 }
 
-bool Process::start(const std::vector<std::string>& argv, const Options& options) {
+bool Process::start(const std::vector<std::string> &argv, const Options &options) {
     ChildPlan plan;
     std::vector<std::string> environment;
     for (char **item = environ; *item; item++) {
@@ -127,11 +127,11 @@ bool Process::start(const std::vector<std::string>& argv, const Options& options
         if (!options.env.count(text.substr(0, text.find('='))))
             environment.push_back(text);
     }
-    for (const auto& item : options.env)
+    for (const auto &item : options.env)
         environment.push_back(item.first + "=" + item.second);
-    for (const std::string& text : argv)
+    for (const std::string &text : argv)
         plan.argv.push_back(const_cast<char *>(text.c_str()));
-    for (const std::string& text : environment)
+    for (const std::string &text : environment)
         plan.envp.push_back(const_cast<char *>(text.c_str()));
     plan.argv.push_back(nullptr);
     plan.envp.push_back(nullptr);
@@ -168,11 +168,9 @@ int Process::wait(int timeout_ms) {
     return status_;
 }
 
-bool Process::running() {
-    return pid_ > 0 && wait(0) == -1000;
-}
+bool Process::running() { return pid_ > 0 && wait(0) == -1000; }
 
-std::string Process::wait_line(const std::string& mark, int timeout_ms) {
+std::string Process::wait_line(const std::string &mark, int timeout_ms) {
     Clock::time_point limit = Clock::now() + std::chrono::milliseconds(timeout_ms);
     for (;;) {
         bool alive = running();
@@ -185,7 +183,7 @@ std::string Process::wait_line(const std::string& mark, int timeout_ms) {
         }
         if (!alive || Clock::now() > limit)
             return "";
-        poll(nullptr, 0, 5);  // The output is a file: nothing to wait on but time.
+        poll(nullptr, 0, 5); // The output is a file: nothing to wait on but time.
     }
 }
 
@@ -205,13 +203,9 @@ void Process::stop() {
     wait(5000);
 }
 
-std::string Process::out() const {
-    return read_file(dir_.file("out"));
-}
+std::string Process::out() const { return read_file(dir_.file("out")); }
 
-std::string Process::err() const {
-    return read_file(dir_.file("err"));
-}
+std::string Process::err() const { return read_file(dir_.file("err")); }
 
 long Process::cpu_ms() const {
     std::string text = read_file("/proc/" + std::to_string(pid_) + "/stat");
@@ -229,7 +223,7 @@ long Process::cpu_ms() const {
     return (user + system) * 1000 / sysconf(_SC_CLK_TCK);
 }
 
-Result run(const std::vector<std::string>& argv, int timeout_ms) {
+Result run(const std::vector<std::string> &argv, int timeout_ms) {
     Result result;
     Process process;
     if (!process.start(argv))
@@ -240,29 +234,37 @@ Result run(const std::vector<std::string>& argv, int timeout_ms) {
     return result;
 }
 
-bool have(const std::string& program) {
-    return !find_program(program).empty();
-}
+bool have(const std::string &program) { return !find_program(program).empty(); }
 
-bool Nginx::start(const std::string& locations) {
+bool Nginx::start(const std::string &locations) {
     raw::Listener listener;
     port_ = listener.port();
-    const std::string& d = dir_.path();
+    const std::string &d = dir_.path();
     mkdir(dir_.file("html").c_str(), 0755);
     chmod(d.c_str(), 0755);
     // nginx takes over descriptor 3 because the variable NGINX, meant for its own restarts, names
     // it, and because the address is the same. (With master_process off nginx 1.22 crashes then.)
     const std::string user = geteuid() == 0 ? "user root; " : "";
-    std::string config =
-        "daemon off; worker_processes 1; " + user + "pid " + d + "/pid; error_log " + d + "/error.log info;\n"
-        "events { worker_connections 4096; }\n"
-        "http {\n"
-        "  access_log off; default_type text/plain; keepalive_requests 100000;\n"
-        "  client_body_temp_path " + d + "/body; proxy_temp_path " + d + "/proxy;\n"
-        "  fastcgi_temp_path " + d + "/fcgi; uwsgi_temp_path " + d + "/uwsgi;\n"
-        "  scgi_temp_path " + d + "/scgi; client_max_body_size 1g;\n"
-        "  server {\n    listen 127.0.0.1:" + std::to_string(port_) + ";\n"
-        "    root " + d + "/html;\n" + locations + "\n  }\n}\n";
+    std::string config = "daemon off; worker_processes 1; " + user + "pid " + d +
+                         "/pid; error_log " + d +
+                         "/error.log info;\n"
+                         "events { worker_connections 4096; }\n"
+                         "http {\n"
+                         "  access_log off; default_type text/plain; keepalive_requests 100000;\n"
+                         "  client_body_temp_path " +
+                         d + "/body; proxy_temp_path " + d +
+                         "/proxy;\n"
+                         "  fastcgi_temp_path " +
+                         d + "/fcgi; uwsgi_temp_path " + d +
+                         "/uwsgi;\n"
+                         "  scgi_temp_path " +
+                         d +
+                         "/scgi; client_max_body_size 1g;\n"
+                         "  server {\n    listen 127.0.0.1:" +
+                         std::to_string(port_) +
+                         ";\n"
+                         "    root " +
+                         d + "/html;\n" + locations + "\n  }\n}\n";
     if (!dir_.write("nginx.conf", config))
         return false;
     Options options;
@@ -271,15 +273,13 @@ bool Nginx::start(const std::string& locations) {
     return process_.start({"nginx", "-p", d, "-c", dir_.file("nginx.conf")}, options);
 }
 
-std::string Nginx::url(const std::string& path) const {
+std::string Nginx::url(const std::string &path) const {
     return "http://127.0.0.1:" + std::to_string(port_) + path;
 }
 
-std::string Nginx::log() const {
-    return read_file(dir_.file("error.log")) + process_.err();
-}
+std::string Nginx::log() const { return read_file(dir_.file("error.log")) + process_.err(); }
 
-bool NodeServer::start(const std::string& script, const std::vector<std::string>& args) {
+bool NodeServer::start(const std::string &script, const std::vector<std::string> &args) {
     raw::Listener listener;
     port_ = listener.port();
     const std::string prelude =
@@ -296,11 +296,11 @@ bool NodeServer::start(const std::string& script, const std::vector<std::string>
     return process_.start(argv, options);
 }
 
-std::string NodeServer::url(const std::string& path) const {
+std::string NodeServer::url(const std::string &path) const {
     return "http://127.0.0.1:" + std::to_string(port_) + path;
 }
 
-Result run_node(const std::string& script, const std::vector<std::string>& args, int timeout_ms) {
+Result run_node(const std::string &script, const std::vector<std::string> &args, int timeout_ms) {
     TempDir dir;
     const std::string prelude = "const http = require('http'), net = require('net');\n"
                                 "const args = process.argv.slice(2);\n";
@@ -310,4 +310,4 @@ Result run_node(const std::string& script, const std::vector<std::string>& args,
     return run(argv, timeout_ms);
 }
 
-}  // namespace peer
+} // namespace peer

@@ -21,21 +21,21 @@ class TempDir {
 public:
     TempDir();
     ~TempDir();
-    TempDir(const TempDir&) = delete;
-    TempDir& operator=(const TempDir&) = delete;
+    TempDir(const TempDir &) = delete;
+    TempDir &operator=(const TempDir &) = delete;
 
-    const std::string& path() const { return path_; }
-    std::string file(const std::string& name) const { return path_ + "/" + name; }
-    bool write(const std::string& name, const std::string& content) const;
+    const std::string &path() const { return path_; }
+    std::string file(const std::string &name) const { return path_ + "/" + name; }
+    bool write(const std::string &name, const std::string &content) const;
 
 private:
     std::string path_;
 };
 
 struct Options {
-    int inherit_fd = -1;                      // Becomes descriptor 3 of the child.
-    std::map<std::string, std::string> env;   // Added to the environment.
-    long nofile = 0;                          // Limit on descriptors; 0: as it is.
+    int inherit_fd = -1;                    // Becomes descriptor 3 of the child.
+    std::map<std::string, std::string> env; // Added to the environment.
+    long nofile = 0;                        // Limit on descriptors; 0: as it is.
 };
 
 // A child process whose standard output and error go to one file each.
@@ -43,14 +43,14 @@ class Process {
 public:
     Process() = default;
     ~Process() { stop(); }
-    Process(const Process&) = delete;
-    Process& operator=(const Process&) = delete;
+    Process(const Process &) = delete;
+    Process &operator=(const Process &) = delete;
 
-    bool start(const std::vector<std::string>& argv, const Options& options = Options());
+    bool start(const std::vector<std::string> &argv, const Options &options = Options());
     // Waits for the end: the exit status, -signal when one ended it, -1000 after the time.
     int wait(int timeout_ms = 60000);
     // Waits until a line of the output contains mark; the line, or "".
-    std::string wait_line(const std::string& mark, int timeout_ms = 30000);
+    std::string wait_line(const std::string &mark, int timeout_ms = 30000);
     void signal(int number);
     void stop();
 
@@ -74,20 +74,20 @@ struct Result {
 };
 
 // Runs a program to its end.
-Result run(const std::vector<std::string>& argv, int timeout_ms = 60000);
+Result run(const std::vector<std::string> &argv, int timeout_ms = 60000);
 
 // True when the program is on PATH; tests that need it are skipped otherwise.
-bool have(const std::string& program);
+bool have(const std::string &program);
 
 // nginx with our configuration inside one server block.
 class Nginx {
 public:
     // locations: what stands inside `server { ... }` behind `listen`. Files of the directory
     // `html` inside dir() are served as they are.
-    bool start(const std::string& locations);
+    bool start(const std::string &locations);
     unsigned short port() const { return port_; }
-    std::string url(const std::string& path) const;
-    const TempDir& dir() const { return dir_; }
+    std::string url(const std::string &path) const;
+    const TempDir &dir() const { return dir_; }
     std::string log() const;
 
 private:
@@ -99,10 +99,10 @@ private:
 // A node script that calls `serve(server)` for its http.Server; process.argv from 2 on are args.
 class NodeServer {
 public:
-    bool start(const std::string& script, const std::vector<std::string>& args = {});
+    bool start(const std::string &script, const std::vector<std::string> &args = {});
     unsigned short port() const { return port_; }
-    std::string url(const std::string& path) const;
-    Process& process() { return process_; }
+    std::string url(const std::string &path) const;
+    Process &process() { return process_; }
 
 private:
     TempDir dir_;
@@ -111,9 +111,9 @@ private:
 };
 
 // Runs a node script to its end.
-Result run_node(const std::string& script, const std::vector<std::string>& args,
+Result run_node(const std::string &script, const std::vector<std::string> &args,
                 int timeout_ms = 60000);
 
-}  // namespace peer
+} // namespace peer
 
 #endif

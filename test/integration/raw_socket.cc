@@ -28,7 +28,7 @@ sockaddr_in loopback(unsigned short port) {
     return addr;
 }
 
-const sockaddr *generic(const sockaddr_in& addr) {
+const sockaddr *generic(const sockaddr_in &addr) {
     return reinterpret_cast<const sockaddr *>(&addr);
 }
 
@@ -41,12 +41,12 @@ bool wait_for(int fd, short events, int timeout_ms) {
     return n > 0;
 }
 
-}  // namespace
+} // namespace
 
-Socket::Socket(Socket&& other) noexcept
+Socket::Socket(Socket &&other) noexcept
     : fd_(std::exchange(other.fd_, -1)), at_end_(other.at_end_), reset_(other.reset_) {}
 
-Socket& Socket::operator=(Socket&& other) noexcept {
+Socket &Socket::operator=(Socket &&other) noexcept {
     if (this != &other) {
         close();
         fd_ = std::exchange(other.fd_, -1);
@@ -69,13 +69,13 @@ Socket Socket::connect(unsigned short port) {
     return made;
 }
 
-bool Socket::send(const std::string& bytes) {
+bool Socket::send(const std::string &bytes) {
     size_t sent = 0;
     while (sent < bytes.size()) {
         if (!wait_for(fd_, POLLOUT, kPatienceMs))
             return false;
-        ssize_t n = ::send(fd_, bytes.data() + sent, bytes.size() - sent,
-                           MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n =
+            ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             continue;
         if (n < 0)
@@ -101,7 +101,7 @@ std::string Socket::read_some() {
     return std::string(buffer, static_cast<size_t>(n));
 }
 
-std::string Socket::read_until(const std::string& mark) {
+std::string Socket::read_until(const std::string &mark) {
     std::string all;
     while (all.find(mark) == std::string::npos) {
         std::string more = read_some();
@@ -139,9 +139,7 @@ bool Socket::wait_closed() {
     return at_end_;
 }
 
-void Socket::half_close() {
-    ::shutdown(fd_, SHUT_WR);
-}
+void Socket::half_close() { ::shutdown(fd_, SHUT_WR); }
 
 void Socket::reset() {
     linger hard = {1, 0};
@@ -192,7 +190,7 @@ Socket Listener::accept() {
 void Listener::close() {
     std::lock_guard<std::mutex> lock(mutex_);
     if (stop_pipe_[1] >= 0)
-        ::close(stop_pipe_[1]);  // The reader of the pipe sees its end.
+        ::close(stop_pipe_[1]); // The reader of the pipe sees its end.
     stop_pipe_[1] = -1;
 }
 
@@ -202,11 +200,11 @@ ScriptedServer::ScriptedServer(Script script, Mode mode)
 ScriptedServer::~ScriptedServer() {
     listener_.close();
     thread_.join();
-    for (std::thread& worker : workers_)
+    for (std::thread &worker : workers_)
         worker.join();
 }
 
-std::string ScriptedServer::url(const std::string& path) const {
+std::string ScriptedServer::url(const std::string &path) const {
     return "http://127.0.0.1:" + std::to_string(port()) + path;
 }
 
@@ -245,4 +243,4 @@ BlackHole::BlackHole() : listener_(0) {
     }
 }
 
-}  // namespace raw
+} // namespace raw

@@ -25,10 +25,10 @@ public:
     Socket() = default;
     explicit Socket(int fd) : fd_(fd) {}
     ~Socket() { close(); }
-    Socket(Socket&& other) noexcept;
-    Socket& operator=(Socket&& other) noexcept;
-    Socket(const Socket&) = delete;
-    Socket& operator=(const Socket&) = delete;
+    Socket(Socket &&other) noexcept;
+    Socket &operator=(Socket &&other) noexcept;
+    Socket(const Socket &) = delete;
+    Socket &operator=(const Socket &) = delete;
 
     // Connects to a port of 127.0.0.1; !valid() when that failed, with errno.
     static Socket connect(unsigned short port);
@@ -37,11 +37,11 @@ public:
     int fd() const { return fd_; }
 
     // Sends everything; false when the peer is gone.
-    bool send(const std::string& bytes);
+    bool send(const std::string &bytes);
     // One read: what came, or "" at the end of the stream, at an error or after patience.
     std::string read_some();
     // Reads until mark has been seen (and maybe beyond), or the end.
-    std::string read_until(const std::string& mark);
+    std::string read_until(const std::string &mark);
     // Reads until at least size bytes are there, or the end.
     std::string read_bytes(size_t size);
     // Reads until the end of the stream.
@@ -52,10 +52,10 @@ public:
     bool at_end() const { return at_end_; }
     bool was_reset() const { return reset_; }
 
-    void half_close();  // Sends FIN, goes on reading.
-    void reset();       // Closes with RST.
+    void half_close(); // Sends FIN, goes on reading.
+    void reset();      // Closes with RST.
     void close();
-    void small_buffers();  // So that few bytes fill the way.
+    void small_buffers(); // So that few bytes fill the way.
 
 private:
     int fd_ = -1;
@@ -68,8 +68,8 @@ public:
     // Listens on a free port of 127.0.0.1.
     explicit Listener(int backlog = 1024);
     ~Listener();
-    Listener(const Listener&) = delete;
-    Listener& operator=(const Listener&) = delete;
+    Listener(const Listener &) = delete;
+    Listener &operator=(const Listener &) = delete;
 
     unsigned short port() const { return port_; }
     int fd() const { return fd_; }
@@ -89,13 +89,13 @@ private:
 class ScriptedServer {
 public:
     enum Mode { ONE_BY_ONE, THREADS };
-    using Script = std::function<void (Socket&, int connection)>;
+    using Script = std::function<void(Socket &, int connection)>;
 
     explicit ScriptedServer(Script script, Mode mode = ONE_BY_ONE);
     ~ScriptedServer();
 
     unsigned short port() const { return listener_.port(); }
-    std::string url(const std::string& path = "/") const;
+    std::string url(const std::string &path = "/") const;
     int connections() const { return connections_.load(); }
 
 private:
@@ -118,7 +118,7 @@ class BlackHole {
 public:
     BlackHole();
     unsigned short port() const { return listener_.port(); }
-    // False where the system lets more connections in than asked; a test is then skipped.
+    // False where the system lets more connections in than asked.
     bool works() const { return works_; }
 
 private:
@@ -127,6 +127,6 @@ private:
     bool works_ = false;
 };
 
-}  // namespace raw
+} // namespace raw
 
 #endif

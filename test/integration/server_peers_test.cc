@@ -15,9 +15,12 @@ namespace {
 
 class ServerPeers : public ::testing::Test {
 protected:
-    void SetUp() override { ASSERT_TRUE(workshop_.start()); }
-
-    bool missing(const std::string& program) { return !peer::have(program); }
+    // `./dev test` installs these; without them the test has nothing to say.
+    void SetUp() override {
+        for (const char *program : {"curl", "wrk", "ab", "node"})
+            ASSERT_TRUE(peer::have(program)) << program;
+        ASSERT_TRUE(workshop_.start());
+    }
 
     peer::Result curl(std::vector<std::string> args) {
         args.insert(args.begin(), {"curl", "-sS", "--noproxy", "*", "--max-time", "60"});
@@ -27,12 +30,7 @@ protected:
     Workshop workshop_;
 };
 
-#define NEED(program)                                 \
-    if (missing(program))                             \
-    GTEST_SKIP() << "no " << (program) << " here"
-
 TEST_F(ServerPeers, CurlGet) {
-    NEED("curl");
     peer::Result result = curl({"-i", workshop_.url("/hello")});
     EXPECT_EQ(0, result.status) << result.err;
     EXPECT_EQ(0u, result.out.find("HTTP/1.1 200 OK\r\n"));
@@ -42,7 +40,6 @@ TEST_F(ServerPeers, CurlGet) {
 
 // One connection for several URLs: curl says how many it made.
 TEST_F(ServerPeers, CurlKeepAlive) {
-    NEED("curl");
     std::string hello = workshop_.url("/hello");
     peer::Result result = curl({"-w", " %{num_connects}\n", hello, hello, hello});
     EXPECT_EQ("hello 1\nhello 0\nhello 0\n", result.out) << result.err;
@@ -52,14 +49,12 @@ TEST_F(ServerPeers, CurlKeepAlive) {
 }
 
 TEST_F(ServerPeers, CurlHttp10) {
-    NEED("curl");
     peer::Result result = curl({"--http1.0", "-i", workshop_.url("/method")});
     EXPECT_NE(std::string::npos, result.out.find("Connection: close")) << result.err;
     EXPECT_NE(std::string::npos, result.out.find("GET close"));
 }
 
 TEST_F(ServerPeers, CurlHead) {
-    NEED("curl");
     std::string hello = workshop_.url("/hello");
     // A HEAD answer has a length and no body; the GET behind it uses the same connection.
     peer::Result result = curl({"-I", "-w", "%{num_connects} %{size_download}\n", hello, hello});
@@ -70,7 +65,6 @@ TEST_F(ServerPeers, CurlHead) {
 }
 
 TEST_F(ServerPeers, CurlStatusWithoutBody) {
-    NEED("curl");
     for (int code : {204, 304}) {
         std::string url = workshop_.url("/status/" + std::to_string(code));
         peer::Result result = curl({"-w", "%{http_code} %{num_connects}\n", url, url});
@@ -81,44 +75,38 @@ TEST_F(ServerPeers, CurlStatusWithoutBody) {
 }
 
 TEST_F(ServerPeers, CurlChunkedAnswer) {
-    NEED("curl");
     std::string url = workshop_.url("/chunked");
     peer::Result result = curl({"-w", " %{num_connects}\n", url, url});
     EXPECT_EQ("first second 1\nfirst second 0\n", result.out) << result.err;
 }
 
 TEST_F(ServerPeers, CurlPost) {
-    NEED("curl");
     peer::Result result = curl({"-d", "a=b&c=d", workshop_.url("/echo")});
     EXPECT_EQ("a=b&c=d", result.out) << result.err;
 }
 
 // Expect: 100-continue, with a body that curl sends only after the interim answer (or 1 s).
 TEST_F(ServerPeers, CurlExpectContinue) {
-    NEED("curl");
     peer::TempDir dir;
     ASSERT_TRUE(dir.write("body", Workshop::pattern(100000)));
-    peer::Result result =
-        curl({"-v", "--expect100-timeout", "30", "-H", "Expect: 100-continue", "--data-binary",
-              "@" + dir.file("body"), workshop_.url("/echo")});
+    peer::Result result = curl({"-v", "--expect100-timeout", "30", "-H", "Expect: 100-continue",
+                                "--data-binary", "@" + dir.file("body"), workshop_.url("/echo")});
     EXPECT_EQ(0, result.status) << result.err;
     EXPECT_EQ(Workshop::pattern(100000), result.out);
     EXPECT_NE(std::string::npos, result.err.find("100 Continue")) << result.err;
 }
 
 TEST_F(ServerPeers, CurlChunkedUpload) {
-    NEED("curl");
     peer::TempDir dir;
     ASSERT_TRUE(dir.write("body", Workshop::pattern(3000000)));
-    peer::Result result = curl({"-X", "POST", "-H", "Transfer-Encoding: chunked", "-H", "Expect:",
-                                "-T", dir.file("body"), workshop_.url("/echo")});
+    peer::Result result = curl({"-X", "POST", "-H", "Transfer-Encoding: chunked", "-H",
+                                "Expect:", "-T", dir.file("body"), workshop_.url("/echo")});
     EXPECT_EQ(0, result.status) << result.err;
     EXPECT_TRUE(Workshop::pattern(3000000) == result.out) << result.out.size();
 }
 
 // Large bodies both ways at once.
 TEST_F(ServerPeers, CurlLargeEcho) {
-    NEED("curl");
     const size_t kSize = 40 * 1024 * 1024;
     peer::TempDir dir;
     ASSERT_TRUE(dir.write("body", Workshop::pattern(kSize)));
@@ -128,21 +116,18 @@ TEST_F(ServerPeers, CurlLargeEcho) {
 }
 
 TEST_F(ServerPeers, CurlLargeDownloadSlowReader) {
-    NEED("curl");
     peer::Result result = curl({"--limit-rate", "8M", workshop_.url("/big/12000000")});
     EXPECT_EQ(0, result.status) << result.err;
     EXPECT_TRUE(Workshop::pattern(12000000) == result.out) << result.out.size();
 }
 
 TEST_F(ServerPeers, CurlUnknownPath) {
-    NEED("curl");
     peer::Result result = curl({"-o", "/dev/null", "-w", "%{http_code}", workshop_.url("/none")});
     EXPECT_EQ("404", result.out) << result.err;
 }
 
 // A request that carries a secret second one: both lengths given. 400 and one answer only.
 TEST_F(ServerPeers, CurlSmuggling) {
-    NEED("curl");
     peer::Result result =
         curl({"-i", "-H", "Transfer-Encoding: chunked", "-H", "Content-Length: 3", "-d",
               "0\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n", workshop_.url("/echo")});
@@ -151,7 +136,6 @@ TEST_F(ServerPeers, CurlSmuggling) {
 }
 
 TEST_F(ServerPeers, WrkKeepAliveLoad) {
-    NEED("wrk");
     peer::Result result =
         peer::run({"wrk", "-t1", "-c32", "-d2s", "--timeout", "10s", workshop_.url("/hello")});
     EXPECT_EQ(0, result.status) << result.err;
@@ -164,15 +148,13 @@ TEST_F(ServerPeers, WrkKeepAliveLoad) {
 
 // wrk with pipelining: eight requests in each packet, all answered.
 TEST_F(ServerPeers, WrkPipelining) {
-    NEED("wrk");
     peer::TempDir dir;
-    dir.write("pipeline.lua",
-              "init = function(args)\n"
-              "  local r = {}\n"
-              "  for i = 1, 8 do r[i] = wrk.format(nil, '/hello') end\n"
-              "  req = table.concat(r)\n"
-              "end\n"
-              "request = function() return req end\n");
+    dir.write("pipeline.lua", "init = function(args)\n"
+                              "  local r = {}\n"
+                              "  for i = 1, 8 do r[i] = wrk.format(nil, '/hello') end\n"
+                              "  req = table.concat(r)\n"
+                              "end\n"
+                              "request = function() return req end\n");
     peer::Result result = peer::run({"wrk", "-t1", "-c8", "-d1s", "--timeout", "10s", "-s",
                                      dir.file("pipeline.lua"), workshop_.url("/hello")});
     EXPECT_EQ(0, result.status) << result.err;
@@ -182,8 +164,8 @@ TEST_F(ServerPeers, WrkPipelining) {
 }
 
 TEST_F(ServerPeers, AbNewConnectionEachTime) {
-    NEED("ab");
-    peer::Result result = peer::run({"ab", "-q", "-n", "2000", "-c", "16", workshop_.url("/hello")});
+    peer::Result result =
+        peer::run({"ab", "-q", "-n", "2000", "-c", "16", workshop_.url("/hello")});
     EXPECT_EQ(0, result.status) << result.err;
     EXPECT_NE(std::string::npos, result.out.find("Complete requests:      2000")) << result.out;
     EXPECT_NE(std::string::npos, result.out.find("Failed requests:        0")) << result.out;
@@ -191,7 +173,6 @@ TEST_F(ServerPeers, AbNewConnectionEachTime) {
 }
 
 TEST_F(ServerPeers, AbKeepAlivePost) {
-    NEED("ab");
     peer::TempDir dir;
     ASSERT_TRUE(dir.write("body", Workshop::pattern(2000)));
     peer::Result result = peer::run({"ab", "-q", "-k", "-n", "2000", "-c", "16", "-p",
@@ -203,7 +184,6 @@ TEST_F(ServerPeers, AbKeepAlivePost) {
 
 // node's agent with keep-alive: many requests over few sockets, each body checked.
 TEST_F(ServerPeers, NodeKeepAliveAgent) {
-    NEED("node");
     peer::Result result = peer::run_node(R"JS(
 const port = Number(args[0]);
 const agent = new http.Agent({keepAlive: true, maxSockets: 4});
@@ -229,14 +209,14 @@ for (let i = 0; i < 200; i++) {
     if (i % 2) req.end(body);                           // with a length
     else { req.write(body.slice(0, 10)); req.end(body.slice(10)); }  // chunked
 }
-)JS", {std::to_string(workshop_.port())});
+)JS",
+                                         {std::to_string(workshop_.port())});
     EXPECT_EQ("bad 0 sockets 4\n", result.out) << result.err;
     EXPECT_EQ(200, workshop_.requests.load());
 }
 
 // node reads status, headers, chunks and HEAD answers with a strict parser.
 TEST_F(ServerPeers, NodeReadsEveryKind) {
-    NEED("node");
     peer::Result result = peer::run_node(R"JS(
 const port = Number(args[0]);
 const agent = new http.Agent({keepAlive: true, maxSockets: 1});
@@ -252,7 +232,8 @@ function next() {
     }).on('error', e => { console.log('error', e.message); process.exit(1); }).end();
 }
 next();
-)JS", {std::to_string(workshop_.port())});
+)JS",
+                                         {std::to_string(workshop_.port())});
     EXPECT_EQ("GET /chunked 200 first second\n"
               "HEAD /hello 200 \n"
               "GET /status/204 204 \n"
@@ -265,4 +246,4 @@ next();
     EXPECT_EQ(1, workshop_.connections.load());
 }
 
-}  // namespace
+} // namespace

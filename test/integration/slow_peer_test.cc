@@ -27,7 +27,7 @@ struct Victim {
 };
 
 // Sends the beginning, then one byte of the drip each second until it is cut or has had enough.
-Victim drip(unsigned short port, const std::string& begin, char byte, int limit_s) {
+Victim drip(unsigned short port, const std::string &begin, char byte, int limit_s) {
     Victim victim;
     raw::Socket client = raw::Socket::connect(port);
     Clock::time_point start = Clock::now();
@@ -38,7 +38,7 @@ Victim drip(unsigned short port, const std::string& begin, char byte, int limit_
         sender = std::thread([&]() {
             while (!over && client.send(std::string(1, byte)) && seconds_since(start) < limit_s) {
                 for (int i = 0; i < 10 && !over; i++)
-                    poll(nullptr, 0, 100);  // The slowness itself.
+                    poll(nullptr, 0, 100); // The slowness itself.
             }
         });
     }
@@ -61,21 +61,20 @@ TEST(SlowPeer, DefaultLimits) {
         std::thread([&] { silent = drip(port, "", 0, 60); }),
         std::thread([&] { slow_header = drip(port, "GET / HTTP/1.1\r\nX: ", 'a', 90); }),
         std::thread([&] {
-            slow_body = drip(port, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n",
-                             'b', 120);
+            slow_body = drip(
+                port, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", 'b', 120);
         }),
     };
     // A good client is served in the meantime.
     raw::Socket good = raw::Socket::connect(port);
     ASSERT_TRUE(good.send("GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
     EXPECT_NE(std::string::npos, good.read_all().find("hello"));
-    for (std::thread& thread : threads)
+    for (std::thread &thread : threads)
         thread.join();
 
     EXPECT_GE(silent.seconds, 9.0);
     EXPECT_LT(silent.seconds, 20.0);
-    EXPECT_TRUE(silent.answer.empty() || silent.answer.find("HTTP/1.1 408 ") == 0)
-        << silent.answer;
+    EXPECT_TRUE(silent.answer.empty() || silent.answer.find("HTTP/1.1 408 ") == 0) << silent.answer;
     EXPECT_GE(slow_header.seconds, 29.0);
     EXPECT_LT(slow_header.seconds, 45.0);
     EXPECT_EQ(0u, slow_header.answer.find("HTTP/1.1 408 ")) << slow_header.answer;
@@ -85,4 +84,4 @@ TEST(SlowPeer, DefaultLimits) {
     EXPECT_TRUE(eventually([&] { return workshop.server().get_conn_count() == 0; }));
 }
 
-}  // namespace
+} // namespace

@@ -25,7 +25,7 @@
 namespace {
 
 const int kTasks = 1000;
-const int kLimitMs = 1000;  // Of the connect and of the answer.
+const int kLimitMs = 1000; // Of the connect and of the answer.
 
 // The settings must be there before the first task of the program.
 class ShortLimits : public ::testing::Environment {
@@ -42,24 +42,24 @@ const auto *const short_limits = ::testing::AddGlobalTestEnvironment(new ShortLi
 
 // What a thousand tasks came back with.
 struct Outcome {
-    std::map<std::string, int> kinds;  // "state/error/reason" and how many.
+    std::map<std::string, int> kinds; // "state/error/reason" and how many.
     int callbacks = 0;
     int repeated = 0;
     double seconds = 0;
 
     std::string text() const {
         std::string all;
-        for (const auto& item : kinds)
+        for (const auto &item : kinds)
             all += item.first + " x " + std::to_string(item.second) + "; ";
         return all;
     }
-    int of(const std::string& kind) const {
+    int of(const std::string &kind) const {
         auto found = kinds.find(kind);
         return found == kinds.end() ? 0 : found->second;
     }
 };
 
-Outcome run_thousand(const std::string& url, int retry_max = 0) {
+Outcome run_thousand(const std::string &url, int retry_max = 0) {
     Outcome outcome;
     std::mutex mutex;
     std::vector<int> called(kTasks);
@@ -68,30 +68,30 @@ Outcome run_thousand(const std::string& url, int retry_max = 0) {
     ParallelWork *all =
         Workflow::create_parallel_work([&](const ParallelWork *) { ended.set_value(); });
     for (int i = 0; i < kTasks; i++) {
-        WFHttpTask *task = WFTaskFactory::create_http_task(url, 0, retry_max, [&, i](WFHttpTask *t) {
-            std::string kind = std::to_string(t->get_state()) + "/" +
-                               std::to_string(t->get_error()) + "/" +
-                               std::to_string(t->get_timeout_reason());
-            std::lock_guard<std::mutex> lock(mutex);
-            outcome.kinds[kind]++;
-            outcome.callbacks++;
-            outcome.repeated += called[static_cast<size_t>(i)]++;
-        });
+        WFHttpTask *task =
+            WFTaskFactory::create_http_task(url, 0, retry_max, [&, i](WFHttpTask *t) {
+                std::string kind = std::to_string(t->get_state()) + "/" +
+                                   std::to_string(t->get_error()) + "/" +
+                                   std::to_string(t->get_timeout_reason());
+                std::lock_guard<std::mutex> lock(mutex);
+                outcome.kinds[kind]++;
+                outcome.callbacks++;
+                outcome.repeated += called[static_cast<size_t>(i)]++;
+            });
         all->add_series(Workflow::create_series_work(task, nullptr));
     }
     all->start();
-    bool ready = ended.get_future().wait_for(std::chrono::seconds(120)) == std::future_status::ready;
+    bool ready =
+        ended.get_future().wait_for(std::chrono::seconds(120)) == std::future_status::ready;
     EXPECT_TRUE(ready) << "callbacks are missing; the rest of this test cannot be trusted";
     if (!ready)
-        abort();  // The tasks still point into this frame.
+        abort(); // The tasks still point into this frame.
     outcome.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return outcome;
 }
 
-std::string url_of(unsigned short port) {
-    return "http://127.0.0.1:" + std::to_string(port) + "/";
-}
+std::string url_of(unsigned short port) { return "http://127.0.0.1:" + std::to_string(port) + "/"; }
 
 std::string kind(int state, int error, int reason) {
     return std::to_string(state) + "/" + std::to_string(error) + "/" + std::to_string(reason);
@@ -110,8 +110,7 @@ TEST(Thousand, AddressThatRefuses) {
 
 TEST(Thousand, AddressThatSwallows) {
     raw::BlackHole hole;
-    if (!hole.works())
-        GTEST_SKIP() << "the listen queue of this system cannot be filled";
+    ASSERT_TRUE(hole.works());
     Outcome outcome = run_thousand(url_of(hole.port()));
     EXPECT_EQ(kTasks, outcome.callbacks);
     EXPECT_EQ(0, outcome.repeated);
@@ -149,7 +148,7 @@ TEST(Thousand, ServerThatNeverAnswers) {
 }
 
 TEST(Thousand, ServerThatCutsEverybody) {
-    raw::ScriptedServer server([](raw::Socket& peer, int) { peer.reset(); });
+    raw::ScriptedServer server([](raw::Socket &peer, int) { peer.reset(); });
     Outcome outcome = run_thousand(server.url(), 1);
     EXPECT_EQ(kTasks, outcome.callbacks);
     EXPECT_EQ(0, outcome.repeated);
@@ -169,7 +168,7 @@ TEST(Thousand, BadUrls) {
 
 // After all that the engine still serves: one answer, one timer.
 TEST(Thousand, StillAlive) {
-    raw::ScriptedServer server([](raw::Socket& peer, int) {
+    raw::ScriptedServer server([](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     });
@@ -181,4 +180,4 @@ TEST(Thousand, StillAlive) {
     EXPECT_EQ(WFT_STATE_SUCCESS, state.get_future().get());
 }
 
-}  // namespace
+} // namespace

@@ -22,7 +22,7 @@
 
 class Workshop {
 public:
-    explicit Workshop(const WFServerParams& params = HTTP_SERVER_PARAMS_DEFAULT)
+    explicit Workshop(const WFServerParams &params = HTTP_SERVER_PARAMS_DEFAULT)
         : server_(&params, [this](WFHttpTask *task) { serve(task); }) {}
     ~Workshop() { stop(); }
 
@@ -43,28 +43,27 @@ public:
     }
 
     unsigned short port() const { return port_; }
-    std::string url(const std::string& path) const {
+    std::string url(const std::string &path) const {
         return "http://127.0.0.1:" + std::to_string(port_) + path;
     }
-    WFHttpServer& server() { return server_; }
+    WFHttpServer &server() { return server_; }
 
     std::atomic<int> requests{0};
     std::atomic<int> connections{0};
-    std::atomic<int> replied{0};   // Callbacks with SUCCESS,
-    std::atomic<int> failed{0};    // and with anything else.
+    std::atomic<int> replied{0}; // Callbacks with SUCCESS,
+    std::atomic<int> failed{0};  // and with anything else.
 
 private:
     void serve(WFHttpTask *task) {
         requests++;
         if (task->get_task_seq() == 0)
             connections++;
-        task->set_callback([this](WFHttpTask *t) {
-            (t->get_state() == WFT_STATE_SUCCESS ? replied : failed)++;
-        });
+        task->set_callback(
+            [this](WFHttpTask *t) { (t->get_state() == WFT_STATE_SUCCESS ? replied : failed)++; });
         answer(task, task->get_req()->get_request_uri());
     }
 
-    static void answer(WFHttpTask *task, const std::string& uri) {
+    static void answer(WFHttpTask *task, const std::string &uri) {
         protocol::HttpRequest *req = task->get_req();
         protocol::HttpResponse *resp = task->get_resp();
         size_t slash = uri.find('/', 1);
@@ -83,8 +82,8 @@ private:
             protocol::HttpUtil::set_response_status(resp, static_cast<int>(number));
         } else if (what == "/slow") {
             resp->append_output_body("slow");
-            *series_of(task) << WFTaskFactory::create_timer_task(
-                number / 1000, number % 1000 * 1000000, nullptr);
+            *series_of(task) << WFTaskFactory::create_timer_task(number / 1000,
+                                                                 number % 1000 * 1000000, nullptr);
         } else if (what == "/method") {
             resp->append_output_body(req->get_method());
             resp->append_output_body(req->is_keep_alive() ? " keep" : " close");

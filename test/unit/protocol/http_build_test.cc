@@ -6,6 +6,7 @@
 #include <string>
 
 #include "http_support.h"
+#include "protocol/http_defaults.h"
 
 namespace weft_test {
 namespace {
@@ -119,7 +120,9 @@ TEST(HttpBuild, SetReplacesTheFirstInItsPlace) {
     req.add_header_pair("a", "3");
     EXPECT_TRUE(req.set_header_pair("a", "a longer value than before"));
     EXPECT_TRUE(req.set_header_pair("C", "4"));
-    EXPECT_EQ(req.wire(), "GET /x?y=z HTTP/1.1\r\na: a longer value than before\r\nB: 2\r\na: 3\r\nC: 4\r\n\r\n");
+    EXPECT_EQ(
+        req.wire(),
+        "GET /x?y=z HTTP/1.1\r\na: a longer value than before\r\nB: 2\r\na: 3\r\nC: 4\r\n\r\n");
     const protocol::HttpMessageHeader header = {"b", 1, "", 0};
     EXPECT_TRUE(req.set_header(&header));
     EXPECT_EQ(req.fields()[1].second, "");
@@ -190,6 +193,28 @@ TEST(HttpBuild, WhatFieldsMeanIsKnownForBuiltMessagesToo) {
     EXPECT_FALSE(req.has_keep_alive_header());
     req.add_header_pair("Keep-Alive", "timeout=5, max=3");
     EXPECT_TRUE(req.has_keep_alive_header());
+}
+
+TEST(HttpBuild, FieldsOfTheEngineAreFieldsLikeOthers) {
+    for (const size_t length : {size_t{0}, size_t{9}, size_t{10}, size_t{1234567890}, SIZE_MAX}) {
+        Response resp = response();
+        auto *parser = const_cast<http_parser_t *>(resp.get_parser());
+        EXPECT_EQ(http_parser_add_length(parser, length), 0);
+        EXPECT_EQ(http_parser_add_connection(parser, 1), 0);
+        EXPECT_TRUE(resp.has_content_length_header());
+        EXPECT_TRUE(resp.has_connection_header());
+        EXPECT_TRUE(resp.is_keep_alive());
+        EXPECT_EQ(resp.wire(), "HTTP/1.1 404 Not Found\r\nContent-Length: " +
+                                   std::to_string(length) + "\r\nConnection: Keep-Alive\r\n\r\n");
+    }
+    Response resp = response();
+    auto *parser = const_cast<http_parser_t *>(resp.get_parser());
+    EXPECT_EQ(http_parser_add_connection(parser, 0), 0);
+    EXPECT_FALSE(resp.is_keep_alive());
+    EXPECT_EQ(resp.fields()[0].second, "close");
+    http_parser_set_status(parser, 99, "never");
+    http_parser_set_status(parser, 1000, "never");
+    EXPECT_STREQ(resp.get_status_code(), "404");
 }
 
 TEST(HttpBuild, ManyFieldsAreWrittenInOneVector) {

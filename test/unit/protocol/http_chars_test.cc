@@ -11,9 +11,7 @@
 
 namespace {
 
-bool in(const char *set, int c) {
-    return c != 0 && strchr(set, c) != nullptr;
-}
+bool in(const char *set, int c) { return c != 0 && strchr(set, c) != nullptr; }
 
 bool alnum(int c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -71,9 +69,49 @@ TEST(HttpChars, ScanAgreesWithTheTableOnEveryByte) {
     }
 }
 
+// The wide forms look at 16 bytes at a time: they must agree with the plain one at every length and
+// place.
+TEST(HttpChars, WideSpansAgreeWithTheTable) {
+    for (size_t size = 0; size <= 40; size++) {
+        for (int i = 0; i < 256; i++) {
+            for (size_t at = 0; at<size; at += size> 20 ? 7 : 1) {
+                std::string text(size, 'x');
+                text[at] = static_cast<char>(i);
+                const char *begin = text.data();
+                const char *end = begin + size;
+                const size_t start = at / 2;
+                const char *pos = begin + start;
+                ASSERT_EQ(http_span_common(begin, pos, end, HTTP_CHAR_TOKEN),
+                          http_span(pos, end, HTTP_CHAR_TOKEN))
+                    << size << " " << i << " " << at;
+                ASSERT_EQ(http_is_token(begin, size),
+                          http_span(begin, end, HTTP_CHAR_TOKEN) == end);
+                ASSERT_EQ(http_is_text(begin, size) != 0,
+                          http_span(begin, end, HTTP_CHAR_TEXT) == end);
+                if (http_is(text[at], HTTP_CHAR_TEXT)) {
+                    ASSERT_EQ(http_span_target(begin, pos, end),
+                              http_span(pos, end, HTTP_CHAR_TARGET))
+                        << size << " " << i << " " << at;
+                }
+            }
+        }
+    }
+    EXPECT_FALSE(http_is_token("", 0));
+    EXPECT_TRUE(http_is_text("", 0));
+}
+
 TEST(HttpChars, NamesCompareInEitherCase) {
     EXPECT_TRUE(http_same_name("CoNTent-lENGTH", "content-length", 14));
     EXPECT_FALSE(http_same_name("content_length", "content-length", 14));
+    EXPECT_TRUE(http_same_name("HOST", "host", 4));
+    EXPECT_TRUE(http_same_name("eXpEcT", "expect", 6));
+    EXPECT_TRUE(http_same_name("Transfer-Encoding", "transfer-encoding", 17));
+    const std::string right = "transfer-encoding";
+    for (size_t i = 0; i < right.size(); i++) {
+        std::string wrong = right;
+        wrong[i] = '~';
+        EXPECT_FALSE(http_same_name(wrong.data(), "transfer-encoding", 17)) << i;
+    }
     EXPECT_TRUE(http_same_text("A-z_9[", "a-Z_9[", 6));
     EXPECT_FALSE(http_same_text("[", "{", 1));
     EXPECT_FALSE(http_same_text("@", "`", 1));

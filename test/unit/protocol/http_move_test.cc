@@ -18,7 +18,8 @@ struct Mark : protocol::ProtocolMessage::Attachment {
 };
 
 void move_to(Response *to, Response *from) {
-    static_cast<protocol::HttpResponse &>(*to) = std::move(static_cast<protocol::HttpResponse &>(*from));
+    static_cast<protocol::HttpResponse &>(*to) =
+        std::move(static_cast<protocol::HttpResponse &>(*from));
 }
 
 TEST(HttpMove, BodiesKeepTheirAddresses) {
@@ -70,8 +71,9 @@ TEST(HttpMove, SmallAndLargeMessagesAlike) {
 }
 
 TEST(HttpMove, HalfReceivedMessagesGoOn) {
-    const std::string text = "HTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\nX: " +
-                             repeat(700, "x") + "\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    const std::string text =
+        "HTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\nX: " + repeat(700, "x") +
+        "\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     for (size_t cut = 1; cut < text.size(); cut++) {
         Response first;
         ASSERT_EQ(first.feed(std::string_view(text).substr(0, cut)), 0) << cut;

@@ -33,7 +33,8 @@ public:
 TEST(HttpParser, TellsTheFieldsUsersRead) {
     Parser p(0);
     EXPECT_EQ(p.raw.content_length, SIZE_MAX);
-    EXPECT_EQ(p.feed("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n"), 0);
+    EXPECT_EQ(
+        p.feed("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n"), 0);
     EXPECT_FALSE(http_parser_header_complete(&p.raw));
     EXPECT_EQ(p.feed("\r\n"), 0);
     EXPECT_TRUE(http_parser_header_complete(&p.raw));

@@ -64,7 +64,8 @@ TEST(HttpReceive, ABadRequestIsAnswered) {
     Request req;
     EXPECT_EQ(req.feed("GET /\r\n\r\n"), -1);
     EXPECT_EQ(errno, EBADMSG);
-    EXPECT_EQ(req.sent, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    EXPECT_EQ(req.sent,
+              "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 }
 
 // behaviours row 70: a request too large is answered by 413.
@@ -93,7 +94,8 @@ TEST(HttpReceive, ALateRequestIsAnswered) {
     Request late;
     EXPECT_EQ(late.feed("GET / HT"), 0);
     late.abandon(ETIMEDOUT);
-    EXPECT_EQ(late.sent, "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    EXPECT_EQ(late.sent,
+              "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     Request silent;
     silent.abandon(ETIMEDOUT);
     EXPECT_EQ(silent.sent, "");

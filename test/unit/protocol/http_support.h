@@ -23,7 +23,8 @@ public:
     using MESSAGE::encode;
     using MESSAGE::finish;
 
-    // Feeds one piece from a block of exactly its size, so that reading beyond it is seen by a sanitizer.
+    // Feeds one piece from a block of exactly its size, so that reading beyond it is seen by a
+    // sanitizer.
     int feed(std::string_view piece) {
         const std::vector<char> exact(piece.begin(), piece.end());
         size_t size = exact.size();

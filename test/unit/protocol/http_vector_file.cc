@@ -14,12 +14,18 @@ namespace {
 
 char simple_escape(char c) {
     switch (c) {
-    case 'r': return '\r';
-    case 'n': return '\n';
-    case 't': return '\t';
-    case 's': return ' ';
-    case '0': return '\0';
-    default: return c;
+    case 'r':
+        return '\r';
+    case 'n':
+        return '\n';
+    case 't':
+        return '\t';
+    case 's':
+        return ' ';
+    case '0':
+        return '\0';
+    default:
+        return c;
     }
 }
 

@@ -57,9 +57,7 @@ http_parser_rules_t rules_of(const HttpVector &vector) {
     return rules;
 }
 
-std::string text_or_empty(const char *text) {
-    return text != nullptr ? text : "";
-}
+std::string text_or_empty(const char *text) { return text != nullptr ? text : ""; }
 
 void describe(const Request &request, Outcome *outcome) {
     outcome->facts.emplace("method", text_or_empty(request.get_method()));
@@ -204,8 +202,8 @@ std::string name_of(const testing::TestParamInfo<HttpVector> &info) {
     std::string name = info.param.file.substr(0, info.param.file.find('.'));
     name += "_" + std::to_string(info.param.line);
     std::replace_if(
-        name.begin(), name.end(), [](char c) { return isalnum(static_cast<unsigned char>(c)) == 0; },
-        '_');
+        name.begin(), name.end(),
+        [](char c) { return isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
     return name;
 }
 

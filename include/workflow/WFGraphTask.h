@@ -1,0 +1,86 @@
+// Weft public header, room: task - graphs of tasks: each node runs when all before it have ended
+// SPDX-License-Identifier: Apache-2.0
+#ifndef WEFT_WFGRAPHTASK_H
+#define WEFT_WFGRAPHTASK_H
+
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "WFTask.h"
+#include "Workflow.h"
+
+namespace wf {
+namespace detail {
+class GraphBody;
+class GraphSeries;
+} // namespace detail
+} // namespace wf
+
+// A node of a graph: counts those before it, then lets its task run in a series of its own, and when that series has
+// ended counts at each of those behind it. When it was canceled, so are theirs.
+class WFGraphNode : protected WFCounterTask {
+public:
+    // An edge to `node`. Before the graph is started.
+    void precede(WFGraphNode &node) {
+        node.value++;
+        this->successors.push_back(&node);
+    }
+
+    void succeed(WFGraphNode &node) { node.precede(*this); }
+
+protected:
+    virtual SubTask *done();
+
+    std::vector<WFGraphNode *> successors;
+
+    WFGraphNode() : WFCounterTask(0, nullptr) {}
+    virtual ~WFGraphNode() {}
+
+    friend class WFGraphTask;
+    friend class wf::detail::GraphSeries;
+};
+
+// So that edges read a-->b, b<--a and a-->b-->c.
+
+static inline WFGraphNode &operator--(WFGraphNode &node, int) { return node; }
+static inline WFGraphNode &operator--(WFGraphNode &node) { return node; }
+
+static inline WFGraphNode &operator>(WFGraphNode &prec, WFGraphNode &succ) {
+    prec.precede(succ);
+    return succ;
+}
+
+static inline WFGraphNode &operator<(WFGraphNode &succ, WFGraphNode &prec) {
+    succ.succeed(prec);
+    return prec;
+}
+
+// A graph as one task. It ends, with WFT_STATE_SUCCESS, when all its nodes have. One with a cycle never does.
+class WFGraphTask : public WFGenericTask {
+public:
+    // Before the start. Nodes without an edge between them start in the order they were made. The node is valid until
+    // its series has ended.
+    WFGraphNode &create_graph_node(SubTask *task);
+
+    void set_callback(std::function<void(WFGraphTask *)> cb) { this->callback = std::move(cb); }
+
+protected:
+    virtual SubTask *done();
+
+    std::function<void(WFGraphTask *)> callback;
+
+public:
+    WFGraphTask(std::function<void(WFGraphTask *)> &&cb) : callback(std::move(cb)), body_(NULL) {}
+
+protected:
+    virtual ~WFGraphTask();
+
+private:
+    void complete();
+
+    wf::detail::GraphBody *body_; // NULL without nodes, and when it has been dispatched
+    friend class wf::detail::GraphBody;
+};
+
+#endif

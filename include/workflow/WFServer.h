@@ -1,0 +1,130 @@
+// Weft public header, room: server - WFServer: listens, and makes a task of each request
+// SPDX-License-Identifier: Apache-2.0
+#ifndef WEFT_WFSERVER_H
+#define WEFT_WFSERVER_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <utility>
+
+#include "EndpointParams.h"
+#include "WFTaskFactory.h"
+
+struct WFServerParams {
+    enum TransportType transport_type;
+    size_t max_connections;    // when reached, an idle connection makes room, else the newcomer is refused
+    int peer_response_timeout; // ms, for each block received or sent; -1 none, likewise below
+    int receive_timeout;       // for a whole request
+    int keep_alive_timeout;    // between requests; 0 closes after each
+    size_t request_size_limit; // bytes of a message
+    int ssl_accept_timeout;
+};
+
+static constexpr struct WFServerParams SERVER_PARAMS_DEFAULT = {
+    /* .transport_type        = */ TT_TCP,
+    /* .max_connections       = */ 2000,
+    /* .peer_response_timeout = */ 10 * 1000,
+    /* .receive_timeout       = */ -1,
+    /* .keep_alive_timeout    = */ 60 * 1000,
+    /* .request_size_limit    = */ (size_t)-1,
+    /* .ssl_accept_timeout    = */ 10 * 1000,
+};
+
+// A server is started, shut down, waited for, and may then be started again. It must outlive wait_finish().
+class WFServerBase : protected CommService {
+public:
+    WFServerBase(const struct WFServerParams *params_in) : params(*params_in), conn_count(0) { this->reset(); }
+    virtual ~WFServerBase() {}
+
+    // Listens. Without a family IPv4, without a host any address; port 0 lets the system pick one. 0, or -1 with errno:
+    // EINVAL for a host that is none, EADDRINUSE and so on from the system, EALREADY when started before,
+    // EPROTONOSUPPORT for a transport that is not TCP.
+    int start(unsigned short port) { return this->start(AF_INET, NULL, port); }
+    int start(int family, unsigned short port) { return this->start(family, NULL, port); }
+    int start(const char *host, unsigned short port) { return this->start(AF_INET, host, port); }
+    int start(int family, const char *host, unsigned short port);
+    int start(const struct sockaddr *bind_addr, socklen_t addrlen);
+
+    // Listens on a duplicate of a descriptor that is bound, or already listening; the caller keeps his own.
+    int serve(int listen_fd);
+
+    // shutdown() and wait_finish(). In a callback of this very server it would wait for itself: it aborts instead.
+    void stop() {
+        this->check_not_inside("stop");
+        this->shutdown();
+        this->wait_finish();
+    }
+
+    // Ends listening and closes idle connections; what is under way is still answered. Returns at once.
+    void shutdown();
+
+    // Waits until the last connection and the series of the last server task are gone. May be called before shutdown(),
+    // and before start().
+    void wait_finish();
+
+    size_t get_conn_count() const { return this->conn_count; }
+
+    // -1 with ENOTCONN when not started.
+    int get_listen_addr(struct sockaddr *addr, socklen_t *addrlen) const;
+
+    const struct WFServerParams *get_params() const { return &this->params; }
+
+protected:
+    struct WFServerParams params;
+
+    virtual int create_listen_fd();
+    virtual WFConnection *new_connection(int accept_fd);
+    void delete_connection(WFConnection *conn);
+
+    std::atomic<size_t> conn_count;
+
+private:
+    enum Phase { STOPPED, RUNNING, STOPPING };
+
+    void reset();
+    int init(const struct sockaddr *bind_addr, socklen_t addrlen);
+    void check_not_inside(const char *what) const;
+    virtual void handle_unbound();
+
+    int given_fd; // what serve() was given, while it binds; else -1
+    Phase phase;  // under the mutex
+    bool finished;
+    mutable std::mutex mutex;
+    std::condition_variable cond;
+    CommScheduler *scheduler;
+};
+
+template <class REQ, class RESP>
+class WFServer : public WFServerBase {
+public:
+    // `process` runs once for each request, on a worker, and may block. The answer is sent when it has returned and
+    // the series of its task has nothing more to run.
+    WFServer(const struct WFServerParams *params_in, std::function<void(WFNetworkTask<REQ, RESP> *)> proc)
+        : WFServerBase(params_in), process(std::move(proc)) {}
+    WFServer(std::function<void(WFNetworkTask<REQ, RESP> *)> proc)
+        : WFServerBase(&SERVER_PARAMS_DEFAULT), process(std::move(proc)) {}
+
+protected:
+    virtual CommSession *new_session(long long seq, CommConnection *conn);
+
+    std::function<void(WFNetworkTask<REQ, RESP> *)> process; // tasks keep a reference to it
+};
+
+template <class REQ, class RESP>
+CommSession *WFServer<REQ, RESP>::new_session(long long, CommConnection *) {
+    using factory = WFNetworkTaskFactory<REQ, RESP>;
+    WFNetworkTask<REQ, RESP> *task = factory::create_server_task(this, this->process);
+
+    task->set_keep_alive(this->params.keep_alive_timeout);
+    task->set_receive_timeout(this->params.receive_timeout);
+    task->get_req()->set_size_limit(this->params.request_size_limit);
+    return task;
+}
+
+#endif

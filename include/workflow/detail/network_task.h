@@ -1,0 +1,227 @@
+// Weft public header, room: task - bodies of WFNetworkTask, and its two forms: client task and server task
+// SPDX-License-Identifier: Apache-2.0
+//
+// Included by WFTask.h, at its end.
+#ifndef WEFT_DETAIL_NETWORK_TASK_H
+#define WEFT_DETAIL_NETWORK_TASK_H
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <functional>
+#include <utility>
+
+#include "../WFTask.h"
+
+template <class REQ, class RESP>
+int WFNetworkTask<REQ, RESP>::get_peer_addr(struct sockaddr *addr, socklen_t *addrlen) const {
+    const struct sockaddr *peer;
+    socklen_t len;
+
+    if (!this->target) {
+        errno = ENOTCONN;
+        return -1;
+    }
+
+    this->target->get_addr(&peer, &len);
+    if (*addrlen < len) {
+        errno = ENOBUFS;
+        return -1;
+    }
+
+    memcpy(addr, peer, len);
+    *addrlen = len;
+    return 0;
+}
+
+// Sends a request to a target of its object, and receives the response.
+template <class REQ, class RESP>
+class WFClientTask : public WFNetworkTask<REQ, RESP> {
+protected:
+    virtual CommMessageOut *message_out() {
+        if (this->prepare)
+            this->prepare(this);
+
+        return &this->req;
+    }
+
+    virtual CommMessageIn *message_in() { return &this->resp; }
+
+protected:
+    virtual WFConnection *get_connection() const {
+        CommConnection *conn = this->target ? this->CommSession::get_connection() : NULL;
+
+        if (!conn)
+            errno = ENOTCONN;
+
+        return static_cast<WFConnection *>(conn);
+    }
+
+protected:
+    virtual SubTask *done() {
+        SeriesWork *series = series_of(this);
+
+        // The kernel tells errors of TLS from those of the system by their sign.
+        if (this->state == WFT_STATE_SYS_ERROR && this->error < 0) {
+            this->state = WFT_STATE_SSL_ERROR;
+            this->error = -this->error;
+        }
+
+        if (this->callback)
+            this->callback(this);
+
+        delete this;
+        return series->pop();
+    }
+
+public:
+    WFClientTask(CommSchedObject *object_in, CommScheduler *scheduler_in,
+                 std::function<void(WFNetworkTask<REQ, RESP> *)> &&cb)
+        : WFNetworkTask<REQ, RESP>(object_in, scheduler_in, std::move(cb)) {}
+
+protected:
+    virtual ~WFClientTask() {}
+};
+
+// Answers a request. When the request is whole the task makes its series: process(task) runs as its first element, then
+// whatever it pushed, and last the task itself, which sends the response. It is deleted with its series. A request that
+// never becomes whole ends without any of this.
+template <class REQ, class RESP>
+class WFServerTask : public WFNetworkTask<REQ, RESP> {
+protected:
+    virtual CommMessageOut *message_out() {
+        if (this->prepare)
+            this->prepare(this);
+
+        return &this->resp;
+    }
+
+    virtual CommMessageIn *message_in() { return &this->req; }
+    virtual void handle(int state_in, int error_in);
+
+protected:
+    virtual WFConnection *get_connection() const {
+        CommConnection *conn = NULL;
+
+        if (!this->processor.task)
+            errno = EPERM;
+        else if (!(conn = this->CommSession::get_connection()))
+            errno = ENOTCONN;
+
+        return static_cast<WFConnection *>(conn);
+    }
+
+protected:
+    virtual void dispatch();
+    virtual SubTask *done();
+
+    // Runs process(task).
+    class Processor : public SubTask {
+    public:
+        Processor(WFServerTask<REQ, RESP> *task_in,
+                  std::function<void(WFNetworkTask<REQ, RESP> *)> &process_in)
+            : process(process_in), task(task_in) {}
+
+        virtual void dispatch() {
+            if (this->process)
+                this->process(this->task);
+
+            this->task = NULL;
+            this->subtask_done();
+        }
+
+        virtual SubTask *done() { return series_of(this)->pop(); }
+
+        std::function<void(WFNetworkTask<REQ, RESP> *)> &process;
+        // NULL exactly while get_connection() is closed to the program: from the end of process to the callback.
+        WFServerTask<REQ, RESP> *task;
+    } processor;
+
+    // The series of a server task owns it.
+    class Series : public SeriesWork {
+    public:
+        Series(WFServerTask<REQ, RESP> *task_in)
+            : SeriesWork(&task_in->processor, nullptr), task(task_in) {
+            this->set_last_task(task_in);
+        }
+
+        // The task is deleted with the series and not with those that wait. Unanswered, it closes its connection.
+        virtual void cancel() {
+            if (this->get_last_task() == this->task)
+                this->unset_last_task();
+
+            this->SeriesWork::cancel();
+        }
+
+        // The task keeps the service alive, and so it goes last.
+        virtual ~Series() {
+            this->callback = nullptr;
+            delete this->task;
+        }
+
+        WFServerTask<REQ, RESP> *task;
+    };
+
+public:
+    // `proc` is kept by reference. With neither service nor scheduler it can be made and deleted, no more.
+    WFServerTask(CommService *service, CommScheduler *scheduler_in,
+                 std::function<void(WFNetworkTask<REQ, RESP> *)> &proc)
+        : WFNetworkTask<REQ, RESP>(NULL, scheduler_in, nullptr), processor(this, proc) {
+        (void)service;
+    }
+
+protected:
+    virtual ~WFServerTask() {}
+};
+
+template <class REQ, class RESP>
+void WFServerTask<REQ, RESP>::handle(int state_in, int error_in) {
+    if (state_in == WFT_STATE_TOREPLY) {
+        this->state = WFT_STATE_TOREPLY;
+        this->target = this->get_target();
+        (new Series(this))->start();
+    } else if (series_of(this)) {
+        this->state = state_in;
+        this->error = error_in;
+        if (error_in == ETIMEDOUT)
+            this->timeout_reason = TOR_TRANSMIT_TIMEOUT;
+
+        this->subtask_done();
+    } else {
+        delete this; // it never became whole
+    }
+}
+
+// The last of its series. When the reply was taken the task may be gone.
+template <class REQ, class RESP>
+void WFServerTask<REQ, RESP>::dispatch() {
+    if (this->state == WFT_STATE_TOREPLY) {
+        if (this->scheduler->reply(this) >= 0)
+            return;
+
+        this->state = WFT_STATE_SYS_ERROR;
+        this->error = errno;
+    } else {
+        this->scheduler->shutdown(this);
+    }
+
+    this->subtask_done();
+}
+
+template <class REQ, class RESP>
+SubTask *WFServerTask<REQ, RESP>::done() {
+    SeriesWork *series = series_of(this);
+
+    if (this->state == WFT_STATE_SYS_ERROR && this->error < 0) {
+        this->state = WFT_STATE_SSL_ERROR;
+        this->error = -this->error;
+    }
+
+    this->processor.task = this;
+    if (this->callback)
+        this->callback(this);
+
+    return series->pop();
+}
+
+#endif

@@ -1,0 +1,86 @@
+// Weft - the HTTP server task: defaults of the answer, keep-alive
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include "factory/http_common.h"
+#include "workflow/HttpUtil.h"
+#include "workflow/WFTaskFactory.h"
+
+using protocol::HttpRequest;
+using protocol::HttpResponse;
+
+namespace {
+
+class HttpServerTask final : public WFServerTask<HttpRequest, HttpResponse> {
+public:
+    HttpServerTask(CommService *service, std::function<void(WFHttpTask *)> &process)
+        : WFServerTask(service, wf::detail::runtime_scheduler(), process), alive_(false), head_only_(false), max_(-1),
+          asked_(-1) {}
+
+protected:
+    void handle(int state_in, int error_in) override;
+    CommMessageOut *message_out() override;
+
+private:
+    bool allows_body() const;
+
+    // What the request says, noted before the program may move it away.
+    bool alive_;
+    bool head_only_;
+    long max_;
+    int asked_;
+};
+
+void HttpServerTask::handle(int state_in, int error_in) {
+    if (state_in == WFT_STATE_TOREPLY) {
+        const char *method = this->req.get_method();
+        this->alive_ = this->req.is_keep_alive();
+        this->head_only_ = method && strcmp(method, "HEAD") == 0;
+        if (this->alive_ && this->req.has_keep_alive_header())
+            this->asked_ = wf::http_keep_alive(this->req, -1, &this->max_);
+    }
+    this->WFServerTask::handle(state_in, error_in);
+}
+
+// 1xx, 204 and 304 have no body (RFC 9110 section 6.4.1), and no length is told of what cannot be.
+bool HttpServerTask::allows_body() const {
+    const char *code = this->resp.get_status_code();
+    return code[0] != '1' && strcmp(code, "204") != 0 && strcmp(code, "304") != 0;
+}
+
+CommMessageOut *HttpServerTask::message_out() {
+    CommMessageOut *out = this->WFServerTask::message_out(); // runs prepare
+    HttpResponse *answer = &this->resp;
+    if (!answer->get_http_version())
+        answer->set_http_version("HTTP/1.1");
+    const char *code = answer->get_status_code();
+    if (!code)
+        protocol::HttpUtil::set_response_status(answer, HttpStatusOK);
+    else if (!answer->get_reason_phrase())
+        answer->set_reason_phrase("Unknown");
+    if (!answer->is_chunked() && !answer->has_content_length_header() && this->allows_body()) {
+        char length[24];
+        snprintf(length, sizeof length, "%zu", answer->get_output_body_size());
+        answer->add_header_pair("Content-Length", length);
+    }
+    if (this->head_only_)
+        answer->clear_output_body();
+
+    bool alive = answer->has_connection_header() ? answer->is_keep_alive() : this->alive_;
+    if (!alive || (this->max_ >= 0 && this->get_seq() >= this->max_))
+        this->keep_alive_timeo = 0;
+    else if (this->keep_alive_timeo != 0 && this->asked_ >= 0)
+        this->keep_alive_timeo = this->asked_;
+    if (this->keep_alive_timeo != 0)
+        this->keep_alive_timeo = wf::http_cap_keep_alive(this->keep_alive_timeo);
+    if (!answer->has_connection_header())
+        answer->add_header_pair("Connection", this->keep_alive_timeo == 0 ? "close" : "Keep-Alive");
+    return out;
+}
+
+} // namespace
+
+WFHttpTask *WFServerTaskFactory::create_http_task(CommService *service, std::function<void(WFHttpTask *)> &process) {
+    return new HttpServerTask(service, process);
+}

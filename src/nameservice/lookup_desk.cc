@@ -1,0 +1,150 @@
+// Weft - the desk where look-ups are asked for: one at a time for each question, its answer shared by all who wait
+// SPDX-License-Identifier: Apache-2.0
+#include "nameservice/lookup_desk.h"
+
+#include <time.h>
+#include <string>
+#include <utility>
+
+#include "workflow/CommScheduler.h"
+#include "workflow/WFTask.h"
+#include "workflow/detail/runtime.h"
+
+namespace wf::detail {
+
+// A look-up under way. Owns itself from enter() to answer().
+struct LookupDesk::Pending final : LookupSink {
+    Pending(LookupDesk *desk_in, const DnsKey &key_in, const LookupTtl &ttl_in)
+        : desk(desk_in), question{std::string(key_in.host), key_in.family, key_in.port}, ttl(ttl_in) {
+    }
+    virtual ~Pending() = default;
+
+    DnsKey key() const { return {question.host, question.port, question.family}; }
+    void answer(LookupAnswer &answer) override;
+
+    LookupDesk *const desk;
+    const LookupQuestion question;
+    const LookupTtl ttl;
+    Asker *first = nullptr; // under the desk's lock
+    Asker **tail = &first;
+};
+
+int Asker::duration(struct timespec *value) {
+    value->tv_sec = -1;
+    value->tv_nsec = 0;
+    return 0;
+}
+
+void Asker::handle(int state_in, int) {
+    DeskAnswer told;
+    // Anything but the cancel that tell() sends is the end of the engine, and an answer may come yet.
+    if (state_in == SS_STATE_ERROR)
+        std::swap(told, answer_);
+    else
+        told.state = WFT_STATE_ABORTED;
+    DeskResume resume = resume_;
+    void *client = client_;
+    this->unref();
+    resume(client, told);
+}
+
+void Asker::tell(CommScheduler *scheduler, const DeskAnswer &answer) {
+    answer_ = answer;
+    scheduler->unsleep(this);
+    this->unref();
+}
+
+void Asker::unref() {
+    if (refs_.fetch_sub(1, std::memory_order_acq_rel) != 1)
+        return;
+    if (answer_.handle)
+        DnsTable::release(answer_.handle);
+    delete this;
+}
+
+LookupDesk::LookupDesk() = default;
+LookupDesk::~LookupDesk() = default;
+
+bool LookupDesk::ask(const DnsKey &key, const LookupTtl &ttl, uint64_t serial, Lookup *lookup,
+                     DeskResume resume, void *client) {
+    CommScheduler *scheduler = runtime_scheduler();
+    // The client may be gone as soon as it sleeps, and the text of the key with it.
+    std::string host(key.host);
+    DnsKey kept{host, key.port, key.family};
+    Asker *asker = new Asker(resume, client);
+    if (scheduler->sleep(asker) < 0) {
+        asker->unref();
+        asker->unref();
+        return false;
+    }
+    if (asker->is_over()) {
+        asker->unref();
+        return true;
+    }
+    Pending *begun = nullptr;
+    DeskAnswer answer;
+    answer.handle = this->enter(kept, ttl, serial, asker, &begun);
+    if (answer.handle)
+        asker->tell(scheduler, answer);
+    else if (begun)
+        lookup->start(begun->question, begun);
+    return true;
+}
+
+const DnsCache::DnsHandle *LookupDesk::enter(const DnsKey &key, const LookupTtl &ttl,
+                                             uint64_t serial, Asker *asker, Pending **begun) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto it = pending_.find(key);
+    Pending *pending = it == pending_.end() ? nullptr : it->second;
+    if (!pending) {
+        // A look-up that was pending when the caller missed the cache may have been answered since.
+        const DnsCache::DnsHandle *handle = runtime_dns_cache()->table_->get_newer(key, serial);
+        if (handle)
+            return handle;
+        pending = *begun = new Pending(this, key, ttl);
+        pending_.emplace(pending->key(), pending);
+    }
+    *pending->tail = asker;
+    pending->tail = &asker->next;
+    return nullptr;
+}
+
+// From here on the question may be asked anew. Returns the line.
+Asker *LookupDesk::close(Pending *pending) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    pending_.erase(pending->key());
+    return pending->first;
+}
+
+void LookupDesk::Pending::answer(LookupAnswer &answer) {
+    DeskAnswer told;
+    told.state = answer.state;
+    told.error = answer.error;
+    if (answer.state == WFT_STATE_SUCCESS) {
+        if (question.family == AF_UNSPEC)
+            answer.addresses.settle_loopback();
+        if (answer.addresses.empty()) {
+            told.state = WFT_STATE_DNS_ERROR;
+            told.error = EAI_NONAME;
+        } else {
+            // In the cache before the question is closed: who comes in between finds one of them.
+            DnsTable *table = runtime_dns_cache()->table_;
+            told.handle = table->put(this->key(), answer.addresses.take(), ttl.ttl_default, ttl.ttl_min);
+        }
+    }
+    CommScheduler *scheduler = runtime_scheduler();
+    const DnsCache::DnsHandle *mine = told.handle;
+    Asker *asker = desk->close(this);
+    delete this;
+    while (asker) {
+        Asker *next = asker->next;
+        if (mine)
+            DnsTable::retain(mine);
+        asker->tell(scheduler, told);
+        asker = next;
+    }
+    if (mine)
+        DnsTable::release(mine);
+}
+
+} // namespace wf::detail

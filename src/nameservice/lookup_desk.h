@@ -1,0 +1,93 @@
+// Weft - the desk where look-ups are asked for: one at a time for each question, its answer shared by all who wait
+// SPDX-License-Identifier: Apache-2.0
+//
+// A task that must wait is parked as a timer without end (an Asker), which the answer cancels: so no thread waits, the
+// task goes on on a worker, with a permit, and at exit the engine ends it like any timer.
+//
+// Always true: an asker is in the line of a pending look-up, or its answer is fixed. Two hold it, its timer and the
+// desk; the last of them frees it. The task it stands for is touched by its timer alone.
+//
+// Locks: the desk's is taken before those of the DNS cache, and held neither while a look-up is started nor while timers
+// are.
+#ifndef WEFT_SRC_NAMESERVICE_LOOKUP_DESK_H
+#define WEFT_SRC_NAMESERVICE_LOOKUP_DESK_H
+
+#include <atomic>
+#include <mutex>
+#include <unordered_map>
+
+#include "nameservice/dns_table.h"
+#include "nameservice/lookup.h"
+#include "workflow/Communicator.h"
+#include "workflow/DnsCache.h"
+
+class CommScheduler;
+
+namespace wf::detail {
+
+// What one who asked is told.
+struct DeskAnswer {
+    int state = 0;
+    int error = 0;
+    const DnsCache::DnsHandle *handle = nullptr; // under WFT_STATE_SUCCESS; the receiver releases it
+};
+
+// Called once with the client that asked, on a worker, or inside ask() when the engine has ended.
+typedef void (*DeskResume)(void *client, const DeskAnswer &answer);
+
+class Asker final : public SleepSession {
+public:
+    Asker(DeskResume resume, void *client) : resume_(resume), client_(client), refs_(2) {}
+
+    int duration(struct timespec *value) override;
+    void handle(int state_in, int error) override;
+
+    // By the desk: fixes the answer and wakes the client. Gives the desk's hold up.
+    void tell(CommScheduler *scheduler, const DeskAnswer &answer);
+
+    // Its timer has ended already, since the engine has.
+    [[nodiscard]] bool is_over() const { return refs_.load(std::memory_order_acquire) == 1; }
+    void unref();
+
+    Asker *next = nullptr; // in its line
+
+private:
+    ~Asker() override = default;
+
+    const DeskResume resume_;
+    void *const client_;
+    std::atomic<int> refs_;
+    DeskAnswer answer_; // written before the timer is canceled, read after
+};
+
+// What a question's answer is kept for, in seconds.
+struct LookupTtl {
+    unsigned ttl_default;
+    unsigned ttl_min;
+};
+
+class LookupDesk {
+public:
+    LookupDesk();
+    // Nothing is pending.
+    ~LookupDesk();
+
+    // Parks the client until the name is looked up. `serial` is the cache's from before the caller looked there: when an
+    // answer has come in since, it is used. False when the client could not be parked (errno is set).
+    [[nodiscard]] bool ask(const DnsKey &key, const LookupTtl &ttl, uint64_t serial, Lookup *lookup,
+                           DeskResume resume, void *client);
+
+private:
+    struct Pending;
+
+    const DnsCache::DnsHandle *enter(const DnsKey &key, const LookupTtl &ttl, uint64_t serial,
+                                     Asker *asker, Pending **begun);
+    Asker *close(Pending *pending);
+
+    std::mutex mutex_;
+    std::unordered_map<DnsKey, Pending *, DnsKeyHash> pending_; // the keys are views into the values
+};
+
+} // namespace wf::detail
+
+#endif

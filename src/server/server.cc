@@ -1,0 +1,191 @@
+// Weft - WFServerBase: the life of a server
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <new>
+
+#include "workflow/WFServer.h"
+#include "workflow/detail/runtime.h"
+
+namespace {
+
+// Counts itself in its server.
+class CountedConnection final : public WFConnection {
+public:
+    explicit CountedConnection(std::atomic<size_t> *count) : count_(count) {}
+    ~CountedConnection() override { --*this->count_; }
+
+private:
+    std::atomic<size_t> *count_;
+};
+
+} // namespace
+
+void WFServerBase::reset() {
+    this->given_fd = -1;
+    this->phase = STOPPED;
+    this->finished = false;
+    this->scheduler = nullptr;
+}
+
+int WFServerBase::init(const struct sockaddr *bind_addr, socklen_t addrlen) {
+    if (this->params.transport_type != TT_TCP) {
+        errno = EPROTONOSUPPORT;
+        return -1;
+    }
+    if (this->CommService::init(bind_addr, addrlen, -1, this->params.peer_response_timeout) < 0)
+        return -1;
+    struct CommServiceLimits limits = *this->get_limits();
+    limits.max_connections = this->params.max_connections;
+    this->set_limits(&limits);
+    return 0;
+}
+
+int WFServerBase::start(const struct sockaddr *bind_addr, socklen_t addrlen) {
+    std::lock_guard<std::mutex> lock(this->mutex);
+    if (this->phase != STOPPED) {
+        errno = EALREADY;
+        return -1;
+    }
+    if (!bind_addr || addrlen < sizeof(sa_family_t)) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (this->init(bind_addr, addrlen) < 0)
+        return -1;
+    this->scheduler = wf::detail::runtime_scheduler();
+    this->phase = RUNNING;
+    this->finished = false;
+    if (this->scheduler->bind(this) == 0)
+        return 0;
+    int error = errno;
+    this->phase = STOPPED;
+    this->CommService::deinit();
+    errno = error;
+    return -1;
+}
+
+int WFServerBase::start(int family, const char *host, unsigned short port) {
+    struct addrinfo hints = {};
+    struct addrinfo *found = nullptr;
+    char text[8];
+    hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+    hints.ai_family = family;
+    hints.ai_socktype = SOCK_STREAM;
+    snprintf(text, sizeof text, "%u", static_cast<unsigned>(port));
+    int ret = getaddrinfo(host, text, &hints, &found);
+    if (ret != 0) {
+        if (ret != EAI_SYSTEM)
+            errno = EINVAL;
+        return -1;
+    }
+    ret = this->start(found->ai_addr, found->ai_addrlen);
+    int error = errno;
+    freeaddrinfo(found);
+    errno = error;
+    return ret;
+}
+
+int WFServerBase::serve(int listen_fd) {
+    struct sockaddr_storage addr = {};
+    socklen_t len = sizeof addr;
+    if (getsockname(listen_fd, reinterpret_cast<struct sockaddr *>(&addr), &len) < 0)
+        return -1;
+    int copy = fcntl(listen_fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0)
+        return -1;
+    this->given_fd = copy; // taken by create_listen_fd()
+    int ret = this->start(reinterpret_cast<struct sockaddr *>(&addr), len);
+    if (this->given_fd >= 0) {
+        int error = errno;
+        close(this->given_fd);
+        this->given_fd = -1;
+        errno = error;
+    }
+    return ret;
+}
+
+int WFServerBase::create_listen_fd() {
+    if (this->given_fd >= 0) {
+        int fd = this->given_fd;
+        this->given_fd = -1;
+        return fd;
+    }
+    const struct sockaddr *addr;
+    socklen_t len;
+    int on = 1;
+    this->get_addr(&addr, &len);
+    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    return fd;
+}
+
+WFConnection *WFServerBase::new_connection(int) {
+    WFConnection *conn = new (std::nothrow) CountedConnection(&this->conn_count);
+    if (conn)
+        ++this->conn_count;
+    return conn;
+}
+
+void WFServerBase::delete_connection(WFConnection *conn) { delete static_cast<CommConnection *>(conn); }
+
+int WFServerBase::get_listen_addr(struct sockaddr *addr_out, socklen_t *addrlen) const {
+    std::lock_guard<std::mutex> lock(this->mutex);
+    const struct sockaddr *addr;
+    socklen_t len;
+    if (this->phase == STOPPED) {
+        errno = ENOTCONN;
+        return -1;
+    }
+    this->get_addr(&addr, &len);
+    if (*addrlen < len) {
+        errno = ENOBUFS;
+        return -1;
+    }
+    memcpy(addr_out, addr, len);
+    *addrlen = len;
+    return 0;
+}
+
+void WFServerBase::shutdown() {
+    {
+        std::lock_guard<std::mutex> lock(this->mutex);
+        if (this->phase != RUNNING)
+            return;
+        this->phase = STOPPING;
+    }
+    this->scheduler->unbind(this);
+}
+
+// Nothing may touch this object after the mutex was let go: whoever waits may free it.
+void WFServerBase::handle_unbound() {
+    std::lock_guard<std::mutex> lock(this->mutex);
+    this->finished = true;
+    this->cond.notify_all();
+}
+
+void WFServerBase::wait_finish() {
+    this->check_not_inside("wait_finish");
+    int cookie = wf::detail::runtime_wait_begin();
+    {
+        std::unique_lock<std::mutex> lock(this->mutex);
+        while (!this->finished)
+            this->cond.wait(lock);
+        this->finished = false;
+        this->CommService::deinit();
+        this->phase = STOPPED;
+    }
+    wf::detail::runtime_wait_end(cookie);
+}
+
+void WFServerBase::check_not_inside(const char *what) const {
+    if (!this->is_serving_here())
+        return;
+    fprintf(stderr, "weft: %s() was called in a callback of the server it is to wait for\n", what);
+    abort();
+}

@@ -1,0 +1,217 @@
+// Weft - SeriesWork: a queue of tasks that run one after another
+// SPDX-License-Identifier: Apache-2.0
+//
+// One thread at a time advances a series, from start() through each pop(); it changes `current_`, `started_` and runs the
+// callback. Any thread may push, set the last task, and cancel: the ring and `last_` are under the lock, the flags are
+// atomic. The lock is never held while a task is deleted or a callback run.
+//
+// Always holds: a task in the ring, and `last_`, belong to the series and have it as their pointer; the task that runs
+// belongs to itself.
+#include "workflow/Workflow.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "task/trace_points.h"
+
+using wf::TraceKind;
+using wf::detail::misuse;
+using wf::detail::trace;
+
+namespace {
+
+class [[nodiscard]] Guard {
+public:
+    explicit Guard(wf::detail::SpinLock &lock) : lock_(lock) { lock_.lock(); }
+    ~Guard() { lock_.unlock(); }
+    Guard(const Guard &) = delete;
+    Guard &operator=(const Guard &) = delete;
+
+private:
+    wf::detail::SpinLock &lock_;
+};
+
+} // namespace
+
+SeriesWork::SeriesWork(SubTask *first, series_callback_t &&cb)
+    : context(nullptr), callback(std::move(cb)), current_(first), last_(nullptr),
+      in_parallel_(nullptr), ring_(inline_ring_), ring_size_(INLINE_ROOM), ring_head_(0),
+      ring_count_(0), canceled_(false), finished_(false), started_(false) {
+    first->set_pointer(this);
+}
+
+SeriesWork::~SeriesWork() {
+    if (this->ring_ != this->inline_ring_)
+        free(this->ring_);
+}
+
+SubTask *SeriesWork::start_first() {
+    this->started_ = true;
+    trace(TraceKind::TASK_START, this->current_, this);
+    return this->current_;
+}
+
+void SeriesWork::start() {
+    if (this->in_parallel_) [[unlikely]]
+        misuse("SeriesWork::start() of a series that is part of a parallel, which starts it");
+    if (this->started_) [[unlikely]]
+        misuse("SeriesWork::start() of a series that was started before");
+    this->start_first()->dispatch();
+}
+
+void SeriesWork::dismiss() {
+    if (this->in_parallel_) [[unlikely]]
+        misuse("SeriesWork::dismiss() of a series that is part of a parallel: dismiss that");
+    if (this->started_) [[unlikely]]
+        misuse("SeriesWork::dismiss() of a series that was started: cancel() it");
+    this->dismiss_recursive();
+}
+
+void SeriesWork::dismiss_recursive() {
+    this->callback = nullptr;
+    if (!this->started_)
+        delete this->current_;
+    for (;;) {
+        this->lock_.lock();
+        SubTask *task = this->take();
+        this->lock_.unlock();
+        if (!task)
+            break;
+        delete task;
+    }
+    if (!this->in_parallel_)
+        delete this;
+}
+
+void SeriesWork::push_back(SubTask *task) {
+    task->set_pointer(this);
+    this->lock_.lock();
+    if (this->ring_count_ == this->ring_size_) [[unlikely]]
+        this->grow();
+    unsigned at = (this->ring_head_ + this->ring_count_) & (this->ring_size_ - 1);
+    this->ring_[at] = task;
+    this->ring_count_++;
+    this->lock_.unlock();
+}
+
+void SeriesWork::push_front(SubTask *task) {
+    task->set_pointer(this);
+    this->lock_.lock();
+    if (this->ring_count_ == this->ring_size_) [[unlikely]]
+        this->grow();
+    this->ring_head_ = (this->ring_head_ - 1) & (this->ring_size_ - 1);
+    this->ring_[this->ring_head_] = task;
+    this->ring_count_++;
+    this->lock_.unlock();
+}
+
+void wf::detail::series_prepend(SeriesWork *series, SubTask *task) {
+    if (series->started_) {
+        series->push_front(task);
+        return;
+    }
+    series->push_front(series->current_);
+    task->set_pointer(series);
+    series->current_ = task;
+}
+
+void SeriesWork::set_last_task(SubTask *last) {
+    last->set_pointer(this);
+    Guard guard(this->lock_);
+    this->last_ = last;
+}
+
+void SeriesWork::unset_last_task() {
+    Guard guard(this->lock_);
+    this->last_ = nullptr;
+}
+
+// Only when it is full: the ring is unrolled into one of twice the size.
+void SeriesWork::grow() {
+    unsigned size = this->ring_size_ * 2;
+    SubTask **ring = static_cast<SubTask **>(malloc(size * sizeof *ring));
+    if (!ring || size == 0)
+        misuse("a series has more tasks than memory can hold");
+    unsigned behind_head = this->ring_size_ - this->ring_head_;
+    memcpy(ring, this->ring_ + this->ring_head_, behind_head * sizeof *ring);
+    memcpy(ring + behind_head, this->ring_, this->ring_head_ * sizeof *ring);
+    if (this->ring_ != this->inline_ring_)
+        free(this->ring_);
+    this->ring_ = ring;
+    this->ring_size_ = size;
+    this->ring_head_ = 0;
+}
+
+// The next of those that wait, the last task after all others; NULL when there is none.
+SubTask *SeriesWork::take() {
+    SubTask *task;
+    if (this->ring_count_ > 0) {
+        task = this->ring_[this->ring_head_];
+        this->ring_head_ = (this->ring_head_ + 1) & (this->ring_size_ - 1);
+        this->ring_count_--;
+    } else {
+        task = this->last_;
+        this->last_ = nullptr;
+    }
+    return task;
+}
+
+SubTask *SeriesWork::pop() {
+    trace(TraceKind::TASK_END, this->current_, this);
+    for (;;) {
+        this->lock_.lock();
+        SubTask *task = this->take();
+        this->lock_.unlock();
+        if (!task)
+            return this->finish();
+        if (!this->is_canceled()) [[likely]] {
+            this->current_ = task;
+            trace(TraceKind::TASK_START, task, this);
+            return task;
+        }
+        delete task;
+    }
+}
+
+SubTask *SeriesWork::finish() {
+    this->finished_.store(true, std::memory_order_release);
+    if (this->callback)
+        this->callback(this);
+    this->ended();
+    if (!this->in_parallel_)
+        delete this;
+    return nullptr;
+}
+
+SeriesWork *Workflow::create_series_work(SubTask *first, series_callback_t callback) {
+    return new SeriesWork(first, std::move(callback));
+}
+
+SeriesWork *Workflow::create_series_work(SubTask *first, SubTask *last,
+                                         series_callback_t callback) {
+    SeriesWork *series = new SeriesWork(first, std::move(callback));
+    series->set_last_task(last);
+    return series;
+}
+
+void Workflow::start_series_work(SubTask *first, series_callback_t callback) {
+    (new SeriesWork(first, std::move(callback)))->start();
+}
+
+void Workflow::start_series_work(SubTask *first, SubTask *last, series_callback_t callback) {
+    create_series_work(first, last, std::move(callback))->start();
+}
+
+ParallelWork *Workflow::create_parallel_work(parallel_callback_t callback) {
+    return new ParallelWork(std::move(callback));
+}
+
+ParallelWork *Workflow::create_parallel_work(SeriesWork *const all_series[], size_t n,
+                                             parallel_callback_t callback) {
+    return new ParallelWork(all_series, n, std::move(callback));
+}
+
+void Workflow::start_parallel_work(SeriesWork *const all_series[], size_t n,
+                                   parallel_callback_t callback) {
+    create_parallel_work(all_series, n, std::move(callback))->start();
+}

@@ -1,0 +1,92 @@
+// Weft - compat: what programs see that return from main with work undone
+// SPDX-License-Identifier: Apache-2.0
+//
+// Rows 120 to 124 and 126 of the behaviour table. Each case is a process of its own,
+// exit_program.cc.
+
+#include <gtest/gtest.h>
+
+#include "integration/peer.h"
+#include "integration/raw_socket.h"
+
+namespace {
+
+peer::Result run_case(const std::string &which, const std::string &argument = "") {
+    std::vector<std::string> argv = {WEFT_EXIT_PROGRAM, which};
+    if (!argument.empty())
+        argv.push_back(argument);
+    return peer::run(argv, 30000);
+}
+
+int count(const std::string &text, const std::string &what) {
+    int n = 0;
+    for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1))
+        n++;
+    return n;
+}
+
+TEST(Exit, Row123And124FirstUse) {
+    peer::Result result = run_case("first_use");
+    EXPECT_EQ(0, result.status) << result.err;
+    // A sanitizer may have a thread of its own; without one there is main alone.
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+    EXPECT_EQ(0u, result.out.find("threads 1\n")) << result.out;
+#endif
+    EXPECT_NE(std::string::npos, result.out.find("SIGPIPE ignored\n")) << result.out;
+}
+
+TEST(Exit, Row120Timers) {
+    peer::Result result = run_case("timers");
+    EXPECT_EQ(0, result.status) << result.err;
+    EXPECT_EQ(3, count(result.out, "timer 2/0\n")) << result.out;
+    EXPECT_EQ(1, count(result.out, "named 2/0\n")) << result.out;
+    EXPECT_EQ(1, count(result.out, "endless 2/0\n")) << result.out;
+    EXPECT_EQ(5, count(result.out, "\n")) << result.out;
+}
+
+TEST(Exit, Row120Compute) {
+    peer::Result result = run_case("compute");
+    EXPECT_EQ(0, result.status) << result.err;
+    EXPECT_EQ(1, count(result.out, "go 0/0\n")) << result.out;
+    EXPECT_EQ(3, count(result.out, "go 2/0\n")) << result.out;
+}
+
+TEST(Exit, Row120Network) {
+    raw::Listener silent;
+    peer::Result result = run_case("network", std::to_string(silent.port()));
+    EXPECT_EQ(0, result.status) << result.err;
+    EXPECT_EQ("http 2/0\n", result.out);
+}
+
+TEST(Exit, BusyCallbackIsWaitedFor) {
+    peer::Result result = run_case("busy_callback");
+    EXPECT_EQ(0, result.status) << result.err;
+    EXPECT_EQ("callback finished\n", result.out);
+}
+
+TEST(Exit, ExitInACallback) {
+    peer::Result result = run_case("exit_in_callback");
+    EXPECT_EQ(7, result.status) << result.err;
+}
+
+TEST(Exit, Row121StartAtExit) {
+    peer::Result result = run_case("start_at_exit");
+    EXPECT_EQ(0, result.status) << result.err;
+    EXPECT_EQ("timer 2/0\nlate 2/0\n", result.out);
+}
+
+TEST(Exit, SeriesGoesOn) {
+    peer::Result result = run_case("series");
+    EXPECT_EQ(0, result.status) << result.err;
+    EXPECT_EQ("first 2/0\ncounter 0/0\nseries\n", result.out);
+}
+
+// Row 126: nothing is left over. The sanitizers judge the leaks in their own runs.
+TEST(Exit, Row126Clean) {
+    peer::Result result = run_case("clean");
+    EXPECT_EQ(0, result.status) << result.err;
+    EXPECT_EQ("clean\n", result.out);
+    EXPECT_EQ("", result.err);
+}
+
+} // namespace

@@ -1,0 +1,123 @@
+// Weft - the invariants: what holds whenever the machine is quiet, and at the end
+// SPDX-License-Identifier: Apache-2.0
+//
+// Quiet means that no thread can run and none is stuck: all are asleep until a timer fires or the network moves. Then
+// whatever could have been done must be done: no order unread, no completion with a permit to be had, no bytes in a
+// connection that waits for bytes, no room for bytes that wait to be sent, no deadline that is not armed. So a wake or
+// an edge that was lost is seen where it is lost, and not hidden by the next timeout.
+// This file is compiled without access control, since it looks into objects that keep to themselves.
+#include "kernel/entry.h"
+#include "kernel/pool.h"
+#include "program.h"
+
+namespace sim {
+
+namespace {
+
+bool is_reading(const CommConnEntry *e) {
+    switch (e->state) {
+    case CommConnEntry::SENDING:
+    case CommConnEntry::RECEIVING:
+    case CommConnEntry::PARKED:
+    case CommConnEntry::S_AWAITING:
+    case CommConnEntry::S_RECEIVING:
+    case CommConnEntry::S_LINGERING:
+        return true;
+    case CommConnEntry::S_SERVING:
+    case CommConnEntry::S_REPLYING:
+        return e->input_size() < ENTRY_PIPELINE_MAX;
+    default:
+        return false;
+    }
+}
+
+void check_entry(const CommConnEntry *e) {
+    const char *name = CommConnEntry::state_name(static_cast<CommConnEntry::State>(e->state));
+    if (e->mutex.word)
+        world->fail("quiet, but a connection is locked");
+    if (e->busy)
+        return; // its session's code waits for something
+    if (e->state == CommConnEntry::CLOSING || e->state == CommConnEntry::S_CLOSING)
+        world->fail("quiet, but a connection is still to be closed");
+    auto stream = net->as<Stream>(e->fd);
+    if (is_reading(e) && (stream->unread() > 0 || (stream->fin_in && !e->eof && stream->state == Stream::OPEN)))
+        world->fail("quiet, but a connection (%d, %s) has not read %zu bytes%s", e->fd, name, stream->unread(),
+                    stream->fin_in ? " and an end" : "");
+    if (e->output && stream->state == Stream::OPEN && stream->is_writable())
+        world->fail("quiet, but a connection (%d, %s) has not written what there is room for", e->fd, name);
+    if (e->deadline != ENTRY_NEVER && e->armed_at > e->deadline)
+        world->fail("quiet, but a connection (%d, %s) has an unarmed deadline", e->fd, name);
+    if (e->deadline + 200 * US < world->now)
+        world->fail("quiet, but a connection (%d, %s) is past its deadline", e->fd, name);
+    if (e->aborted || e->job_posted || e->order_posted || (e->job_wanted && !e->busy))
+        world->fail("quiet, but a connection (%d, %s) has something to do", e->fd, name);
+}
+
+void check_poller(const struct weft_poller *poller) {
+    if (!poller->born)
+        return;
+    if (poller->inbox)
+        world->fail("quiet, but poller %u has orders it has not read", poller->index);
+    if (poller->ready_count)
+        world->fail("quiet, but poller %u has work", poller->index);
+    if (lease_is_out(poller->lease))
+        world->fail("quiet, but the lease of poller %u is out", poller->index);
+    for (int32_t i = 0; i < poller->slot_count; i++) {
+        const struct pollable *node = poller->slots[i].node;
+        if (node && (node->ops == &CommClientMachine::ops || node->ops == &CommServerMachine::ops))
+            check_entry(static_cast<const CommConnEntry *>(node));
+    }
+}
+
+} // namespace
+
+void check_quiet(Program *program) {
+    struct mpoller *pool = program->sched.get_communicator()->get_pool();
+    if (!pool || !pool->pollers || pool->stopping)
+        return;
+    if (pool->lock.word)
+        world->fail("quiet, but the pool is locked");
+    if (pool->orphans && pool->stats.refused == 0)
+        world->fail("quiet, but a poller has no driver");
+    if (pool->queued > 0 && pool->permits > 0 && pool->stats.refused == 0)
+        world->fail("quiet, but %u completions wait while there are permits", pool->queued);
+    for (unsigned i = 0; i < pool->count && pool->stats.refused == 0; i++)
+        check_poller(&pool->pollers[i]);
+}
+
+void check_service(CommService *service) {
+    uint64_t closed = 0;
+    for (int i = 0; i < CCR_COUNT; i++) {
+        if (i != CCR_REFUSED_FULL && i != CCR_REFUSED_NO_FD)
+            closed += service->close_counts_[i];
+    }
+    if (service->conn_count_ != 0)
+        world->fail("an unbound service counts %zu connections", service->conn_count_.load());
+    for (auto &ends : service->ages_) {
+        if (ends[0] || ends[1])
+            world->fail("an unbound service still lists connections");
+    }
+    if (closed != static_cast<Server *>(service)->entries)
+        world->fail("a service had %llu connections, but %llu were closed",
+                    static_cast<unsigned long long>(static_cast<Server *>(service)->entries),
+                    static_cast<unsigned long long>(closed));
+}
+
+void check_target(CommTarget *base) {
+    Target *target = static_cast<Target *>(base);
+    if (target->cur_load != 0 || target->waiters.first || target->waiters.count)
+        world->fail("a target is left with a load of %zu and %zu waiters", target->cur_load, target->waiters.count);
+    if (target->idle_)
+        world->fail("a target is left with a parked connection");
+}
+
+void check_pool_at_stop(struct mpoller *pool) {
+    if (pool->live != 0)
+        world->fail("the pool ends while %u timers and connections live", pool->live);
+    for (unsigned i = 0; i < pool->count; i++) {
+        if (pool->pollers[i].load != 0)
+            world->fail("poller %u ends with a load of %u", i, pool->pollers[i].load);
+    }
+}
+
+} // namespace sim

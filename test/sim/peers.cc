@@ -1,0 +1,301 @@
+// Weft - scripted peers: clients and servers that are polite, slow, silent, broken or rude
+// SPDX-License-Identifier: Apache-2.0
+//
+// Each is a fiber with a stream of its own and no descriptor. A peer waits on its stream; it leaves when the program is
+// over.
+#include <errno.h>
+#include <string.h>
+#include <algorithm>
+
+#include "program.h"
+
+namespace sim {
+
+namespace {
+
+class Peer {
+public:
+    explicit Peer(std::shared_ptr<Stream> stream) : stream_(std::move(stream)) { stream_->is_raw = true; }
+    ~Peer() {
+        if (!stream_->is_closed)
+            stream_->closed();
+    }
+
+    bool wait_connected() {
+        while (stream_->state == Stream::CONNECTING) {
+            if (!this->wait())
+                return false;
+        }
+        return stream_->state == Stream::OPEN;
+    }
+    // 0 at the end, -1 when it broke or the program is over.
+    ssize_t read(char *buf, size_t size) {
+        for (;;) {
+            ssize_t n = stream_->receive(buf, size);
+            if (n >= 0 || errno != EAGAIN)
+                return n;
+            if (!this->wait())
+                return -1;
+        }
+    }
+    // Sends all, in pieces; false when it broke.
+    bool write(const std::string &bytes, Time pause) {
+        for (size_t at = 0; at < bytes.size();) {
+            size_t size = bytes.size() - at;
+            if (world->rng.percent(40))
+                size = world->rng.between(1, size);
+            ssize_t n = stream_->send(bytes.data() + at, size);
+            if (n > 0) {
+                at += static_cast<size_t>(n);
+                if (pause && world->rng.percent(50))
+                    world->nap(world->rng.spread(1 * US, pause));
+                continue;
+            }
+            if (errno != EAGAIN || !this->wait())
+                return false;
+        }
+        return true;
+    }
+    // 1: a frame. 0: the stream ended before one began. -1: it ended within one, broke, or made no sense.
+    int read_frame(FrameParser *parser) {
+        parser->reset();
+        for (;;) {
+            if (begin_ == end_) {
+                size_t size = world->rng.percent(20) ? world->rng.between(1, sizeof buf_) : sizeof buf_;
+                ssize_t n = this->read(buf_, size);
+                if (n <= 0)
+                    return n == 0 && !parser->has_begun() ? 0 : -1;
+                begin_ = 0;
+                end_ = static_cast<size_t>(n);
+            }
+            size_t used;
+            int result = parser->feed(buf_ + begin_, end_ - begin_, &used);
+            if (result < 0)
+                world->fail("a peer received broken bytes: %s", parser->wrong);
+            begin_ += used;
+            if (result > 0 && parser->head.kind == PUSHED)
+                parser->reset();
+            else if (result > 0)
+                return 1;
+        }
+    }
+    void shut() { stream_->shut_sending(); }
+    void reset() {
+        stream_->abortive = true;
+        stream_->closed();
+    }
+    void close() { stream_->closed(); }
+    bool wait_end() {
+        char waste[512];
+        ssize_t n;
+        while ((n = this->read(waste, sizeof waste)) > 0) {
+        }
+        return n == 0;
+    }
+
+private:
+    bool wait() { return !world->ending && world->wait(stream_.get(), world->now + 30 * SEC); }
+
+    std::shared_ptr<Stream> stream_;
+    char buf_[4096];
+    size_t begin_ = 0, end_ = 0;
+};
+
+uint32_t peer_id() {
+    static const uint32_t tag = 0x80000000u; // apart from the ids of the program's own requests
+    return tag | static_cast<uint32_t>(world->rng.below(0x7fffffff));
+}
+
+std::string garbage(size_t size) {
+    std::string bytes(size, '\0');
+    for (char &c : bytes)
+        c = static_cast<char>(world->rng.below(256));
+    if (size > 0)
+        bytes[0] = '#'; // never a frame
+    return bytes;
+}
+
+struct Asked {
+    uint32_t id;
+    uint32_t want;
+};
+
+std::string some_requests(std::vector<Asked> *asked, int most) {
+    Random &rng = world->rng;
+    std::string bytes;
+    int count = rng.number(1, most);
+    for (int i = 0; i < count; i++) {
+        Asked a = {peer_id(), static_cast<uint32_t>(rng.spread(0, rng.percent(10) ? 100000 : 2000))};
+        bytes += make_frame(REQUEST, a.id, rng.spread(0, rng.percent(10) ? 70000 : 1000), a.want, 0);
+        asked->push_back(a);
+    }
+    return bytes;
+}
+
+// Answers come in the order of the requests. Where nothing may go wrong, all of them come.
+void check_answers(Program *program, Peer *peer, const std::vector<Asked> &asked, bool all) {
+    FrameParser parser;
+    for (const Asked &a : asked) {
+        int result = peer->read_frame(&parser);
+        if (result <= 0) {
+            if (all && program->polite && !world->ending)
+                world->fail("a pipelined request was not answered");
+            return;
+        }
+        if (parser.head.kind == REJECTED)
+            return;
+        if (parser.head.id != a.id || parser.head.size != a.want)
+            world->fail("answers are out of order: %x instead of %x", parser.head.id, a.id);
+    }
+}
+
+enum ClientScript { PIPELINE, HALF_CLOSE, DRIP, SILENT, BREAK_OFF, RUDE, LATE_READER, SECOND_THOUGHT, CLIENT_SCRIPTS };
+
+void play_client(Program *program, Peer *peer) {
+    Random &rng = world->rng;
+    std::vector<Asked> asked;
+    auto script = static_cast<ClientScript>(program->polite ? rng.below(2) : rng.below(CLIENT_SCRIPTS));
+    std::string bytes = some_requests(&asked, script == LATE_READER ? 20 : 6);
+    world->trace("plays client %d with %zu requests", script, asked.size());
+    switch (script) {
+    case PIPELINE:
+        if (peer->write(bytes, 2 * MS))
+            check_answers(program, peer, asked, true);
+        break;
+    case HALF_CLOSE:
+        if (!peer->write(bytes, 2 * MS))
+            break;
+        peer->shut();
+        check_answers(program, peer, asked, true);
+        peer->wait_end();
+        break;
+    case DRIP:
+        for (size_t i = 0; i < bytes.size() && i < 60; i++) {
+            if (!peer->write(bytes.substr(i, 1), 0))
+                return;
+            world->nap(rng.spread(1 * US, 300 * MS));
+        }
+        peer->wait_end();
+        break;
+    case SILENT:
+        peer->wait_end();
+        break;
+    case BREAK_OFF:
+        peer->write(bytes.substr(0, rng.below(bytes.size() + 1)), 0);
+        world->nap(rng.spread(1 * US, 50 * MS));
+        if (rng.percent(50))
+            peer->reset();
+        break;
+    case RUDE:
+        peer->write(garbage(rng.spread(1, 20000)), 1 * MS);
+        if (rng.percent(50)) { // the server's last word may come, and then an end
+            FrameParser parser;
+            while (peer->read_frame(&parser) > 0) {
+            }
+        }
+        break;
+    case LATE_READER:
+        peer->write(bytes, 0);
+        world->nap(rng.spread(1 * MS, 5 * SEC));
+        if (rng.percent(70))
+            check_answers(program, peer, asked, false);
+        break;
+    default:
+        if (peer->write(bytes, 0)) {
+            check_answers(program, peer, asked, false);
+            world->nap(rng.spread(1 * US, 4 * SEC));
+            asked.clear();
+            if (peer->write(some_requests(&asked, 3), 0))
+                check_answers(program, peer, asked, false);
+        }
+    }
+}
+
+enum ServerScript { ANSWERS, EARLY, TO_THE_END, NONSENSE, HALF, MUTE, HANGS_UP, TALKS_ON, SERVER_SCRIPTS };
+
+// One request. False when that was the last.
+bool play_server(Peer *peer) {
+    Random &rng = world->rng;
+    FrameParser parser;
+    auto script = static_cast<ServerScript>(rng.percent(40) ? 0 : rng.below(SERVER_SCRIPTS));
+    if (script == HANGS_UP) {
+        world->nap(rng.spread(1 * US, 20 * MS));
+        if (rng.percent(50))
+            peer->reset();
+        return false;
+    }
+    if (script == EARLY) { // says what it has to say before it has heard the request
+        peer->write(make_frame(REJECTED, 0, rng.spread(0, 500), 0, 0), 1 * MS);
+        return rng.percent(50) && peer->read_frame(&parser) > 0;
+    }
+    if (peer->read_frame(&parser) <= 0)
+        return false;
+    std::string answer = make_frame(ANSWER, parser.head.id, parser.head.want, 0, 0);
+    switch (script) {
+    case TO_THE_END: {
+        std::string body = make_frame(ANSWER, parser.head.id, parser.head.want + 100, 0, UNTIL_CLOSE);
+        peer->write(body.substr(0, FRAME_HEAD + rng.below(parser.head.want + 100)), 1 * MS);
+        return false;
+    }
+    case NONSENSE:
+        peer->write(garbage(rng.spread(1, 3000)), 1 * MS);
+        return false;
+    case HALF:
+        peer->write(answer.substr(0, rng.below(answer.size())), 1 * MS);
+        world->nap(rng.spread(1 * US, 300 * MS));
+        if (rng.percent(50))
+            peer->reset();
+        return false;
+    case MUTE:
+        peer->wait_end();
+        return false;
+    case TALKS_ON:
+        peer->write(answer + garbage(rng.spread(1, 100)), 1 * MS);
+        return false;
+    default:
+        if (rng.percent(20) && !peer->write(make_frame(PUSHED, 0, 9, 0, 0), 1 * MS))
+            return false;
+        return peer->write(answer, 3 * MS) && !rng.percent(10);
+    }
+}
+
+void serve(std::shared_ptr<Listener> listener) {
+    for (;;) {
+        while (listener->queue.empty()) {
+            if (listener->is_closed)
+                return;
+            world->wait(listener.get(), NEVER);
+        }
+        std::shared_ptr<Stream> stream = listener->queue.front();
+        listener->queue.pop_front();
+        world->spawn("server", [stream]() {
+            Peer peer(stream);
+            while (!world->ending && play_server(&peer)) {
+            }
+        });
+    }
+}
+
+} // namespace
+
+void spawn_client_peer(Program *program, Server *server) {
+    uint16_t port = server->port();
+    world->spawn("client", [program, port]() {
+        auto stream = std::make_shared<Stream>();
+        Peer peer(stream);
+        net->connect(stream, port);
+        if (peer.wait_connected())
+            play_client(program, &peer);
+    });
+}
+
+std::shared_ptr<Listener> spawn_server_peer(Program *) {
+    auto listener = std::make_shared<Listener>();
+    listener->port = net->free_port();
+    listener->backlog = 64;
+    net->listen(listener);
+    world->spawn("acceptor", [listener]() { serve(listener); });
+    return listener;
+}
+
+} // namespace sim

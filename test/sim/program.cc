@@ -1,0 +1,417 @@
+// Weft - the simulated program: its services, targets and threads, from the first bind to the last account
+// SPDX-License-Identifier: Apache-2.0
+#include "program.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "kernel/sys.h"
+#include "kernel/worker.h"
+#include "session.h"
+
+namespace sim {
+
+namespace {
+
+struct sockaddr_in loopback(uint16_t port) {
+    struct sockaddr_in addr = {};
+    addr.sin_family = AF_INET;
+    addr.sin_port = htons(port);
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return addr;
+}
+
+} // namespace
+
+Connection::Connection(Program *program) : program_(program) { program_->account.connections++; }
+
+Connection::~Connection() {
+    program_->user_code("deleting a connection");
+    program_->account.connections--;
+}
+
+int Target::create_connect_fd() {
+    program->user_code("create_connect_fd");
+    return sys_socket(AF_INET, SOCK_STREAM, 0);
+}
+
+CommConnection *Target::new_connection(int) {
+    program->user_code("new_connection");
+    if (world->rng.ppm(world->tuning.conn_error)) {
+        errno = ENOMEM;
+        return nullptr;
+    }
+    return new Connection(program);
+}
+
+uint16_t Server::port() const {
+    const struct sockaddr *addr;
+    socklen_t len;
+    struct sockaddr_in in;
+    this->get_addr(&addr, &len);
+    memcpy(&in, addr, sizeof in);
+    return ntohs(in.sin_port);
+}
+
+CommSession *Server::new_session(long long, CommConnection *) {
+    program->user_code("new_session");
+    if (world->rng.ppm(world->tuning.session_error))
+        return nullptr;
+    return new ServerSession(program, this, program->polite);
+}
+
+int Server::create_listen_fd() {
+    program->user_code("create_listen_fd");
+    return sys_socket(AF_INET, SOCK_STREAM, 0);
+}
+
+CommConnection *Server::new_connection(int) {
+    program->user_code("new_connection");
+    if (world->rng.ppm(world->tuning.conn_error))
+        return nullptr;
+    entries++;
+    return new Connection(program);
+}
+
+void Server::handle_stop(int) {
+    program->user_code("handle_stop");
+    if (stopped)
+        world->fail("a service stops twice");
+    stopped = true;
+}
+
+void Server::handle_unbound() {
+    if (gone || !stopped || bound)
+        world->fail("a service is unbound %s", gone ? "twice" : bound ? "before unbind" : "before it has stopped");
+    check_service(this);
+    program->user_code("handle_unbound");
+    gone = true;
+    world->wake(this, 100);
+}
+
+Program::Program() {}
+
+Program::~Program() {}
+
+void Program::user_code(const char *what) {
+    world->trace("in %s", what);
+    if (world->current() && world->current()->locks)
+        world->fail("%s is called with a lock held", what);
+    struct worker *self = sys_self();
+    if (self && self->poller && !self->out)
+        world->fail("%s is called with the lease held", what);
+    if (known_wait_ && world->rng.ppm(known_wait_)) {
+        int cookie = worker_wait_begin();
+        world->nap(world->rng.spread(1 * US, 20 * MS));
+        worker_wait_end(cookie);
+    }
+    world->point(AT_USER);
+}
+
+void Program::outside(std::function<void()> work) {
+    work_.push_back(std::move(work));
+    world->wake(&work_, 1);
+}
+
+void Program::helper() {
+    for (;;) {
+        while (work_.empty()) {
+            if (helper_done_)
+                return;
+            world->wait(&work_, NEVER);
+        }
+        std::function<void()> work = std::move(work_.front());
+        work_.pop_front();
+        if (world->rng.percent(30))
+            world->nap(world->rng.spread(1 * US, 30 * MS));
+        work();
+    }
+}
+
+CommSchedObject *Program::any_object(bool *hostile) {
+    if (world->rng.percent(20) && group_.get_max_load() > 0) {
+        *hostile = true;
+        return &group_;
+    }
+    Target *target = targets[world->rng.below(targets.size())].get();
+    *hostile = target->hostile;
+    return target;
+}
+
+void Program::start_request(int chain) {
+    if (gate && !sys_self())
+        return;
+    bool hostile;
+    CommSchedObject *to = this->any_object(&hostile);
+    (new ClientTask(this, to, hostile, chain))->dispatch();
+}
+
+void Program::start_timer() {
+    if (gate && !sys_self())
+        return;
+    Timer *timer = new Timer(this, nullptr);
+    if (world->rng.percent(10))
+        timer->forever();
+    bool cancel = world->rng.percent(30);
+    if (cancel)
+        timer->ref();
+    if (sched.sleep(timer) < 0)
+        world->fail("a timer is refused");
+    if (!cancel)
+        return;
+    sched.unsleep(timer);
+    timer->unref();
+}
+
+void Program::cancel_timer() {
+    if (timers.empty())
+        return;
+    auto i = timers.begin();
+    std::advance(i, static_cast<long>(world->rng.below(timers.size())));
+    Timer *timer = *i;
+    timer->ref();
+    sched.unsleep(timer);
+    timer->unref();
+}
+
+void Program::bind(Server *server) {
+    Random &rng = world->rng;
+    struct CommServiceLimits limits = {};
+    limits.first_byte_timeout = polite ? 60000 : static_cast<int>(rng.spread(5, 4000));
+    limits.head_timeout = polite ? -1 : static_cast<int>(rng.spread(5, 4000));
+    limits.min_receive_rate = polite ? 0 : static_cast<int>(rng.below(2) * rng.spread(10, 2000));
+    limits.max_connections = polite || rng.percent(60) ? 0 : static_cast<size_t>(rng.between(1, 6));
+    server->set_limits(&limits);
+    server->gone = server->stopped = false;
+    server->bound = true;
+    if (sched.bind(server) == 0)
+        return;
+    server->bound = false;
+    server->gone = server->stopped = true;
+}
+
+void Program::unbind(Server *server) {
+    if (!server->bound)
+        return;
+    server->bound = false;
+    sched.unbind(server);
+}
+
+void Program::set_up_targets() {
+    Random &rng = world->rng;
+    std::vector<uint16_t> ports;
+    for (auto &server : servers)
+        ports.push_back(server->port());
+    size_t honest = ports.size();
+    int raw = polite ? 0 : rng.number(0, 2);
+    for (int i = 0; i < raw; i++) {
+        raw_.push_back(spawn_server_peer(this));
+        ports.push_back(raw_.back()->port);
+    }
+    if (!polite && rng.percent(30))
+        ports.push_back(rng.percent(50) ? PORT_SILENT : PORT_REFUSED);
+    for (size_t i = 0; i < ports.size(); i++) {
+        struct sockaddr_in addr = loopback(ports[i]);
+        targets.push_back(std::make_unique<Target>(this, i >= honest));
+        Target *target = targets.back().get();
+        int connect_ms = finite || rng.percent(80) ? static_cast<int>(rng.spread(1, 4000)) : -1;
+        int response_ms = finite || rng.percent(80) ? static_cast<int>(rng.spread(1, 4000)) : -1;
+        if (polite)
+            connect_ms = response_ms = 60000;
+        target->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, connect_ms, response_ms,
+                     rng.spread(1, 8));
+        if (rng.percent(30) && group_.add(target) == 0)
+            target->in_group = true;
+    }
+}
+
+void Program::set_up() {
+    Random &rng = world->rng;
+    polite = rng.percent(15);
+    finite = polite || rng.percent(60);
+    deinit_early_ = !polite && rng.percent(40);
+    static const unsigned waits[] = {0, 0, 5000, 50000};
+    known_wait_ = rng.pick(waits);
+    if (polite) {
+        Tuning &t = world->tuning;
+        t.accept_error = t.socket_error = t.connect_error = t.control_error = t.thread_error = 0;
+        t.conn_error = t.session_error = t.lost_link = 0;
+        t.fd_limit = 1000;
+    }
+    permits_ = rng.number(1, 4);
+    if (sched.init(static_cast<size_t>(rng.number(1, 3)), static_cast<size_t>(permits_)) < 0)
+        world->fail("no engine: %s", strerror(errno));
+    struct mpoller *pool = sched.get_communicator()->get_pool();
+    pool->watch_disabled = rng.percent(10);
+    sched.set_handler_mode(static_cast<CommHandlerMode>(rng.below(3)));
+    group_.init();
+    int count = rng.number(1, 2);
+    for (int i = 0; i < count; i++) {
+        struct sockaddr_in addr = loopback(0);
+        servers.push_back(std::make_unique<Server>(this));
+        Server *server = servers.back().get();
+        int response_ms = polite ? 60000 : finite || rng.percent(70) ? static_cast<int>(rng.spread(1, 4000)) : -1;
+        server->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, 0, response_ms);
+        server->receive_ms = polite || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
+        server->send_ms = polite || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
+        server->keep_ms = polite ? 60000 : rng.percent(10) ? 0 : static_cast<int>(rng.spread(1, 3000));
+        this->bind(server);
+    }
+    this->set_up_targets();
+}
+
+void Program::operation() {
+    Random &rng = world->rng;
+    Server *server = servers[rng.below(servers.size())].get();
+    switch (rng.below(14)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+        this->start_request(static_cast<int>(rng.spread(0, 6)));
+        break;
+    case 4:
+        this->start_timer();
+        break;
+    case 5:
+        this->cancel_timer();
+        break;
+    case 6:
+    case 7:
+    case 8:
+        if (server->bound)
+            spawn_client_peer(this, server);
+        break;
+    case 9:
+        if (server->bound && !polite)
+            server->drain(rng.number(-1, 2));
+        break;
+    case 10:
+        if (polite || rng.percent(70))
+            break;
+        if (server->bound)
+            this->unbind(server);
+        else if (server->gone)
+            this->bind(server);
+        break;
+    case 11:
+        if (permits_ > 1 && rng.percent(50)) {
+            permits_--;
+            sched.decrease_handler_thread();
+        } else {
+            permits_++;
+            sched.increase_handler_thread();
+        }
+        break;
+    default:
+        world->nap(rng.spread(1 * US, rng.percent(10) ? 3 * SEC : 5 * MS));
+    }
+}
+
+void Program::thread(int operations) {
+    while (operations-- > 0 && !gate)
+        this->operation();
+    threads_--;
+    world->wake(&threads_, 10);
+}
+
+// What nothing prevents must happen in time.
+void Program::wait_until(std::function<bool()> done, Time most, const char *what) {
+    Time until = world->now + most;
+    while (!done()) {
+        if (world->now > until)
+            world->fail("waited %llu s in vain until %s: %ld requests, %ld server sessions, %ld timers, %ld connections",
+                        static_cast<unsigned long long>(most / SEC), what, account.clients, account.servers,
+                        account.timers, account.connections);
+        world->nap(5 * MS);
+    }
+}
+
+void Program::close_down() {
+    gate = true;
+    this->wait_until([this]() { return threads_ == 0; }, 600 * SEC, "the program's threads have ended");
+    if (!deinit_early_ && finite) {
+        this->wait_until(
+            [this]() {
+                while (!timers.empty() && world->rng.percent(50))
+                    this->cancel_timer();
+                return account.clients == 0;
+            },
+            600 * SEC, "all requests have ended");
+    }
+    if (world->rng.percent(70)) {
+        for (auto &server : servers)
+            this->unbind(server.get());
+    }
+    if (polite) {
+        world->ending = true;
+        this->wait_until([this]() { return account.servers == 0; }, 600 * SEC, "all server sessions have ended");
+    }
+    world->trace("the engine ends");
+    ending = true;
+    sched.deinit();
+    world->trace("the engine has ended");
+    for (auto &server : servers)
+        this->unbind(server.get());
+}
+
+void Program::tear_down() {
+    world->ending = true;
+    for (auto &listener : raw_)
+        listener->closed();
+    for (auto &listener : raw_)
+        world->wake(listener.get(), 100);
+    this->wait_until([this]() { return account.servers == 0 && work_.empty(); }, 60 * SEC,
+                     "sessions with the program are dropped");
+    helper_done_ = true;
+    world->wake(&work_, 10);
+    for (auto &server : servers) {
+        Server *s = server.get();
+        this->wait_until([s]() { return s->gone; }, 60 * SEC, "handle_unbound is called");
+    }
+    for (auto &target : targets) {
+        check_target(target.get());
+        if (target->in_group)
+            group_.remove(target.get());
+        target->deinit();
+    }
+    group_.deinit();
+    for (auto &server : servers)
+        server->deinit();
+    this->check_end();
+}
+
+void Program::check_end() {
+    const Account &a = account;
+    if (a.clients || a.servers || a.timers || a.connections || !timers.empty())
+        world->fail("left over: %ld requests, %ld server sessions, %ld timers, %ld connections", a.clients, a.servers,
+                    a.timers, a.connections);
+    if (a.begun != a.succeeded + a.failed + a.stopped)
+        world->fail("%ld requests begun, but %ld ended", a.begun, a.succeeded + a.failed + a.stopped);
+    if (net->open_count() > 0)
+        world->fail("%zu descriptors are left open", net->open_count());
+    world->trace("%ld requests: %ld good, %ld failed (%ld timed out), %ld stopped; %ld served, %ld answered; "
+                 "timers: %ld fired, %ld canceled",
+                 a.begun, a.succeeded, a.failed, a.timed_out, a.stopped, a.served, a.replied, a.fired, a.canceled);
+}
+
+void Program::run() {
+    Random &rng = world->rng;
+    this->set_up();
+    world->when_quiet = [this]() { check_quiet(this); };
+    for (int i = 0; i < 2; i++)
+        world->spawn("helper", [this]() { this->helper(); });
+    threads_ = rng.number(1, 4);
+    for (int i = threads_; i > 0; i--)
+        world->spawn("thread", [this]() { this->thread(static_cast<int>(world->rng.spread(2, 40))); });
+    if (deinit_early_)
+        world->nap(rng.spread(1 * US, 300 * MS));
+    else
+        this->wait_until([this]() { return threads_ == 0; }, 600 * SEC, "the program's threads have ended");
+    this->close_down();
+    this->tear_down();
+    world->when_quiet = nullptr;
+}
+
+} // namespace sim

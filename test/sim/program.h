@@ -1,0 +1,152 @@
+// Weft - the simulated program: what uses the kernel, and keeps account of all it is promised
+// SPDX-License-Identifier: Apache-2.0
+//
+// Some threads of its own make requests (alone, in chains, through full targets and groups), set and cancel timers,
+// bind and unbind services, and answer from outside; scripted peers call its services or are called. Everything the
+// kernel calls goes through user_code(), which checks that the kernel holds nothing there, and may stay for long.
+#ifndef WEFT_TEST_SIM_PROGRAM_H
+#define WEFT_TEST_SIM_PROGRAM_H
+
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "frame.h"
+#include "net.h"
+#include "workflow/CommRequest.h"
+#include "workflow/CommScheduler.h"
+#include "world.h"
+
+namespace sim {
+
+class Program;
+class Server;
+class Timer;
+
+// Lives as long as its connection.
+class Connection : public CommConnection {
+public:
+    explicit Connection(Program *program);
+    ~Connection() override;
+
+private:
+    Program *program_;
+};
+
+class Target : public CommSchedTarget {
+public:
+    Target(Program *program_in, bool hostile_in) : hostile(hostile_in), program(program_in) {}
+    const bool hostile; // answers may be garbage
+    bool in_group = false;
+
+private:
+    int create_connect_fd() override;
+    CommConnection *new_connection(int fd) override;
+    Program *program;
+};
+
+class Server : public CommService {
+public:
+    explicit Server(Program *program_in) : program(program_in) {}
+    uint16_t port() const;
+
+    bool bound = false;   // by the program
+    bool gone = true;     // handle_unbound was called
+    bool stopped = true;  // handle_stop was
+    uint64_t entries = 0; // connections that became the kernel's
+    int receive_ms = -1, send_ms = -1, keep_ms = 0;
+
+private:
+    CommSession *new_session(long long seq, CommConnection *conn) override;
+    void handle_stop(int error) override;
+    void handle_unbound() override;
+    int create_listen_fd() override;
+    CommConnection *new_connection(int fd) override;
+    Program *program;
+};
+
+// What a run counts; all of it must come out even.
+struct Account {
+    long clients = 0, servers = 0, timers = 0, connections = 0; // alive
+    long begun = 0, succeeded = 0, failed = 0, stopped = 0, timed_out = 0;
+    long served = 0, replied = 0;
+    long fired = 0, canceled = 0;
+};
+
+class Program {
+public:
+    Program();
+    ~Program();
+    void run();
+
+    // To be called first in everything that the kernel calls.
+    void user_code(const char *what);
+    // Runs something on a thread that is not the kernel's.
+    void outside(std::function<void()> work);
+    // Some target or group.
+    CommSchedObject *any_object(bool *hostile);
+    void start_request(int chain);
+    void start_timer();
+    void cancel_timer();
+
+    CommScheduler sched;
+    Account account;
+    bool ending = false;   // deinit has been called
+    bool gate = false;     // threads of the program begin nothing more
+    bool polite = false;   // servers answer everything, and nothing fails
+    bool finite = false;   // every wait has an end
+    uint32_t last_id = 0;
+    std::list<Timer *> timers; // that may be cancelled
+    std::vector<std::unique_ptr<Server>> servers;
+    std::vector<std::unique_ptr<Target>> targets;
+
+private:
+    void set_up();
+    void set_up_targets();
+    void bind(Server *server);
+    void unbind(Server *server);
+    void thread(int operations);
+    void operation();
+    void helper();
+    void wait_until(std::function<bool()> done, Time most, const char *what);
+    void close_down();
+    void tear_down();
+    void check_end();
+
+    CommSchedGroup group_;
+    std::vector<std::shared_ptr<Listener>> raw_;
+    std::deque<std::function<void()>> work_;
+    int threads_ = 0;
+    unsigned known_wait_ = 0;
+    int permits_ = 1;
+    bool helper_done_ = false;
+    bool deinit_early_ = false;
+};
+
+// peers.cc: scripted peers, each a fiber.
+void spawn_client_peer(Program *program, Server *server);
+std::shared_ptr<Listener> spawn_server_peer(Program *program);
+
+// checks.cc
+void check_quiet(Program *program);
+void check_service(CommService *service);
+void check_target(CommTarget *target);
+void check_pool_at_stop(struct mpoller *pool);
+
+// edges.cc: how often each edge of the machines' tables was crossed, in memory that outlives a crash.
+struct EdgeCounts {
+    uint64_t crossed[16][16];
+};
+extern EdgeCounts *edges;
+void print_edges();
+
+// alloc.cc: blocks that are allocated now; 0 where that is not counted.
+long live_blocks();
+
+} // namespace sim
+
+#endif
