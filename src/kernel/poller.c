@@ -177,7 +177,7 @@ static void fire_timers(struct weft_poller *poller) {
         wheel_init(&poller->wheel, poller->now);
 }
 
-// How long to wait; publishes it first and then looks at the inbox again, so that no message is slept over.
+// How long to wait; publishes it first and then looks at the inbox again, so that no message is slept over, nor the end.
 static uint64_t wait_time(struct weft_poller *poller) {
     if (poller->ready_count || poller->closing)
         return 0;
@@ -185,7 +185,8 @@ static uint64_t wait_time(struct weft_poller *poller) {
     if (until <= poller->now)
         return 0;
     a64_swap(&poller->sleep_until, until);
-    if (__atomic_load_n(&poller->inbox, __ATOMIC_SEQ_CST)) {
+    if (__atomic_load_n(&poller->inbox, __ATOMIC_SEQ_CST) ||
+        __atomic_load_n(&poller->pool->stopping, __ATOMIC_SEQ_CST)) {
         a64_store(&poller->sleep_until, 0);
         return 0;
     }

@@ -241,11 +241,6 @@ static void wake_everybody(struct mpoller *pool) WEFT_TSA(requires_capability(po
     pool->idle = NULL;
 }
 
-static void stop_order(struct weft_msg *msg, struct weft_poller *poller) {
-    (void)poller; // arriving is enough: the driver wakes and sees that the pool stops
-    free(msg);
-}
-
 void mpoller_stop(struct mpoller *pool) {
     struct worker *self = sys_self();
     if (self && self->pool == pool && self->poller && self->out && lease_take_back(self, self->poller)) {
@@ -254,15 +249,9 @@ void mpoller_stop(struct mpoller *pool) {
         pool_give_away(mine);
     }
     a32_swap(&pool->stopping, 1);
-    for (unsigned i = 0; i < pool->count; i++) {
-        struct weft_msg *msg = malloc(sizeof *msg);
-        if (msg && a32_load(&pool->pollers[i].born)) {
-            msg->run = stop_order;
-            poller_do(&pool->pollers[i], msg, 0);
-        } else {
-            free(msg);
-        }
-    }
+    // A driver publishes its sleep before it looks at `stopping` a last time.
+    for (unsigned i = 0; i < pool->count; i++)
+        poller_wake(&pool->pollers[i]);
     sys_lock(&pool->lock);
     wake_everybody(pool);
     struct worker *worker;

@@ -63,6 +63,8 @@ void run_seed(uint64_t seed, const Options &options) {
         sim::World machine(seed, options.trace, options.plant);
         sim::Net network;
         sim::net = &network;
+        weft_set_log_hook(log_to_trace, nullptr);
+        weft_set_log_level(WEFT_LOG_DEBUG);
         sim::Program program;
         machine.run([&program]() { program.run(); });
         sim::net = nullptr;
@@ -200,8 +202,6 @@ int main(int argc, char **argv) {
     }
     shared = static_cast<Shared *>(memory);
     sim::edges = &shared->edges;
-    weft_set_log_hook(log_to_trace, nullptr);
-    weft_set_log_level(WEFT_LOG_DEBUG);
     uint64_t failed = run_all(options, argv[0]);
     if (!options.single && options.plant == sim::NO_PLANT)
         sim::print_edges();
