@@ -7,9 +7,9 @@
 #include <netdb.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string>
 #include <sys/socket.h>
 #include <sys/types.h>
-#include <string>
 #include <utility>
 
 #define GET_TYPE_TTL       0
@@ -26,8 +26,9 @@ class Resolver;
 
 struct DnsCacheValue {
     struct addrinfo *addrinfo; // in the order of preference; belongs to the cache
-    int64_t confident_time;    // s of the monotonic clock until which a task that tries again may use it
-    int64_t expire_time;       // and any other
+    // Seconds of the monotonic clock until which a task that tries again may use it, and any other.
+    int64_t confident_time;
+    int64_t expire_time;
     // It has expired and was extended while somebody resolves the name again.
     bool delayed() const { return __atomic_load_n(&this->extended, __ATOMIC_RELAXED) != 0; }
 
@@ -36,8 +37,9 @@ struct DnsCacheValue {
 
 // Maps (host, port) to addresses. Any thread may call any function.
 //
-// An entry that expires is used on for five seconds, but for the one caller that finds it so first: it gets NULL, as if
-// there were no entry, and is expected to resolve the name and put() the answer. After that, everybody gets NULL.
+// An entry that expires is used on for five seconds, but for the one caller that finds it so first:
+// it gets NULL, as if there were no entry, and is expected to resolve the name and put() the
+// answer. After that, everybody gets NULL.
 class DnsCache {
 public:
     typedef std::pair<std::string, unsigned short> HostPort;
@@ -67,7 +69,9 @@ public:
         return this->get(host, port, GET_TYPE_TTL);
     }
 
-    const DnsHandle *get_confident(const HostPort &key) { return this->get(key, GET_TYPE_CONFIDENT); }
+    const DnsHandle *get_confident(const HostPort &key) {
+        return this->get(key, GET_TYPE_CONFIDENT);
+    }
     const DnsHandle *get_confident(const std::string &host, unsigned short port) {
         return this->get(host, port, GET_TYPE_CONFIDENT);
     }
@@ -75,9 +79,9 @@ public:
         return this->get(host, port, GET_TYPE_CONFIDENT);
     }
 
-    // Replaces what the key had. The list is taken over; it comes from getaddrinfo() or has the same shape: each node
-    // one malloc block that its address lies in. Lives ttl_default and ttl_min seconds, (unsigned)-1 for ever. Returns
-    // a handle to release().
+    // Replaces what the key had. The list is taken over; it comes from getaddrinfo() or has the
+    // same shape: each node one malloc block that its address lies in. Lives ttl_default and
+    // ttl_min seconds, (unsigned)-1 for ever. Returns a handle to release().
     const DnsHandle *put(const HostPort &host_port, struct addrinfo *addrinfo,
                          unsigned int dns_ttl_default, unsigned int dns_ttl_min);
     const DnsHandle *put(const std::string &host, unsigned short port, struct addrinfo *addrinfo,

@@ -3,16 +3,16 @@
 #ifndef WEFT_WFCONNECTION_H
 #define WEFT_WFCONNECTION_H
 
-#include <stddef.h>
 #include <atomic>
 #include <functional>
+#include <stddef.h>
 #include <utility>
 
 #include "Communicator.h"
 
-// One per connection, idle ones included, so it is small: a deleter is kept apart, and only when there is one. The
-// context is the program's; when the connection ends deleter(context) is run, on a thread of the engine. Setting a
-// context frees neither the old one nor anything else.
+// One per connection, idle ones included, so it is small: a deleter is kept apart, and only when
+// there is one. The context is the program's; when the connection ends deleter(context) is run, on
+// a thread of the engine. Setting a context frees neither the old one nor anything else.
 class WFConnection : public CommConnection {
 public:
     void *get_context() const { return this->context_.load(std::memory_order_acquire); }
@@ -25,8 +25,8 @@ public:
     // Keeps the deleter.
     void set_context(void *context) { this->context_.store(context, std::memory_order_release); }
 
-    // Sets the context if it is still `test_context`: returns the new one then, else the one that is there. From any
-    // thread.
+    // Sets the context if it is still `test_context`: returns the new one then, else the one that
+    // is there. From any thread.
     void *test_set_context(void *test_context, void *new_context,
                            std::function<void(void *)> deleter) {
         if (!this->context_.compare_exchange_strong(test_context, new_context))

@@ -17,9 +17,10 @@ class Resolver;
 } // namespace detail
 } // namespace wf
 
-// Resolves the host of params->uri, in this order: the DNS cache; literal IPv4 or IPv6 address, or absolute path of a
-// unix socket; hosts file; a look-up, which all tasks that ask the same at that time share, without a thread waiting.
-// The first three end on the thread that called dispatch(), the last on a worker.
+// Resolves the host of params->uri, in this order: the DNS cache; literal IPv4 or IPv6 address, or
+// absolute path of a unix socket; hosts file; a look-up, which all tasks that ask the same at that
+// time share, without a thread waiting. The first three end on the thread that called dispatch(),
+// the last on a worker.
 //
 // Ends with WFT_STATE_SUCCESS; WFT_STATE_DNS_ERROR and an EAI_* code; WFT_STATE_TASK_ERROR and
 // WFT_ERR_URI_PORT_INVALID; WFT_STATE_SYS_ERROR and an errno; or WFT_STATE_ABORTED at exit.
@@ -57,8 +58,8 @@ public:
     virtual WFRouterTask *create_router_task(const struct WFNSParams *params,
                                              router_callback_t callback);
 
-    // What to ask for names that neither cache nor hosts file knows, instead of getaddrinfo() on the DNS threads; NULL
-    // restores that. Borrowed. Before the first task.
+    // What to ask for names that neither cache nor hosts file knows, instead of getaddrinfo() on
+    // the DNS threads; NULL restores that. Borrowed. Before the first task.
     void set_lookup(wf::detail::Lookup *lookup);
 
     WFDnsResolver();

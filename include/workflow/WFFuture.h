@@ -9,7 +9,8 @@
 
 #include "detail/runtime.h"
 
-// A std::future that tells the engine when it really waits: on a thread of the engine, others take over meanwhile.
+// A std::future that tells the engine when it really waits: on a thread of the engine, others take
+// over meanwhile.
 template <typename RES>
 class WFFuture {
 public:
@@ -43,8 +44,8 @@ public:
     }
 
     template <class CLOCK, class DURATION>
-    std::future_status
-    wait_until(const std::chrono::time_point<CLOCK, DURATION> &timeout_time) const {
+    std::future_status wait_until(
+        const std::chrono::time_point<CLOCK, DURATION> &timeout_time) const {
         if (this->is_ready())
             return std::future_status::ready;
         int cookie = wf::detail::runtime_wait_begin();
@@ -72,8 +73,9 @@ private:
 namespace wf {
 namespace detail {
 
-// What both forms of WFPromise share. The future is made at once and the promise is moved away before its value is set:
-// whoever waits may destroy the WFPromise as soon as it has the value, while set_value() is still at work.
+// What both forms of WFPromise share. The future is made at once and the promise is moved away
+// before its value is set: whoever waits may destroy the WFPromise as soon as it has the value,
+// while set_value() is still at work.
 template <typename RES>
 class PromiseBase {
 public:

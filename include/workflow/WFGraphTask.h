@@ -17,8 +17,9 @@ class GraphSeries;
 } // namespace detail
 } // namespace wf
 
-// A node of a graph: counts those before it, then lets its task run in a series of its own, and when that series has
-// ended counts at each of those behind it. When it was canceled, so are theirs.
+// A node of a graph: counts those before it, then lets its task run in a series of its own, and
+// when that series has ended counts at each of those behind it. When it was canceled, so are
+// theirs.
 class WFGraphNode : protected WFCounterTask {
 public:
     // An edge to `node`. Before the graph is started.
@@ -56,11 +57,12 @@ static inline WFGraphNode &operator<(WFGraphNode &succ, WFGraphNode &prec) {
     return prec;
 }
 
-// A graph as one task. It ends, with WFT_STATE_SUCCESS, when all its nodes have. One with a cycle never does.
+// A graph as one task. It ends, with WFT_STATE_SUCCESS, when all its nodes have. One with a cycle
+// never does.
 class WFGraphTask : public WFGenericTask {
 public:
-    // Before the start. Nodes without an edge between them start in the order they were made. The node is valid until
-    // its series has ended.
+    // Before the start. Nodes without an edge between them start in the order they were made. The
+    // node is valid until its series has ended.
     WFGraphNode &create_graph_node(SubTask *task);
 
     void set_callback(std::function<void(WFGraphTask *)> cb) { this->callback = std::move(cb); }

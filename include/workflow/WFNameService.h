@@ -4,9 +4,9 @@
 #ifndef WEFT_WFNAMESERVICE_H
 #define WEFT_WFNAMESERVICE_H
 
+#include <functional>
 #include <openssl/ssl.h>
 #include <stddef.h>
-#include <functional>
 #include <string>
 #include <utility>
 
@@ -17,7 +17,8 @@
 #include "WFTask.h"
 #include "Workflow.h"
 
-// Finds the target of one attempt of a client task; runs in the client task's series, right before it.
+// Finds the target of one attempt of a client task; runs in the client task's series, right before
+// it.
 class WFRouterTask : public WFGenericTask {
 public:
     // Meaningful in the callback when the state is WFT_STATE_SUCCESS.
@@ -47,8 +48,8 @@ protected:
     virtual ~WFRouterTask() {}
 };
 
-// What a policy remembers about one client task across its attempts. The client task calls the deleter, if there is
-// one, once, before its final callback.
+// What a policy remembers about one client task across its attempts. The client task calls the
+// deleter, if there is one, once, before its final callback.
 class WFNSTracing {
 public:
     void *data;
@@ -57,7 +58,8 @@ public:
     WFNSTracing() : data(NULL), deleter(NULL) {}
 };
 
-// One attempt, as the client task describes it. Everything is borrowed and valid until the router task's callback.
+// One attempt, as the client task describes it. Everything is borrowed and valid until the router
+// task's callback.
 struct WFNSParams {
     enum TransportType type;
     ParsedURI &uri;   // the policy may replace host and port, by free() and strdup()
@@ -78,12 +80,14 @@ public:
                                              router_callback_t callback) = 0;
 
     // How an attempt ended. target is NULL when it did not come so far.
-    virtual void success(RouteManager::RouteResult *result, WFNSTracing *tracing, CommTarget *target) {
+    virtual void success(RouteManager::RouteResult *result, WFNSTracing *tracing,
+                         CommTarget *target) {
         (void)tracing;
         RouteManager::notify_available(result->cookie, target);
     }
 
-    virtual void failed(RouteManager::RouteResult *result, WFNSTracing *tracing, CommTarget *target) {
+    virtual void failed(RouteManager::RouteResult *result, WFNSTracing *tracing,
+                        CommTarget *target) {
         (void)tracing;
         RouteManager::notify_unavailable(result->cookie, target);
     }
@@ -97,14 +101,16 @@ class PolicyTable;
 } // namespace detail
 } // namespace wf
 
-// The policies by name, in any case of letters. Any thread may call any function; policies are borrowed.
+// The policies by name, in any case of letters. Any thread may call any function; policies are
+// borrowed.
 class WFNameService {
 public:
     // -1 with EEXIST when there is one of that name.
     int add_policy(const char *name, WFNSPolicy *policy);
     // The default policy when there is none of that name.
     WFNSPolicy *get_policy(const char *name);
-    // The policy, which is not deleted and may still be in use by running tasks; NULL when there was none.
+    // The policy, which is not deleted and may still be in use by running tasks; NULL when there
+    // was none.
     WFNSPolicy *del_policy(const char *name);
 
     WFNSPolicy *get_default_policy() const;

@@ -1,8 +1,8 @@
 // Weft public header, room: task - composition by operators: a > b is a series, a * b a parallel
 // SPDX-License-Identifier: Apache-2.0
 //
-// Operands are series, parallels and tasks by reference, and tasks by pointer, at most one of the two by pointer. What is
-// made has a NULL callback; start it, or go on composing.
+// Operands are series, parallels and tasks by reference, and tasks by pointer, at most one of the
+// two by pointer. What is made has a NULL callback; start it, or go on composing.
 #ifndef WEFT_WFOPERATOR_H
 #define WEFT_WFOPERATOR_H
 

@@ -1,21 +1,22 @@
 // Weft public header, room: task - the kinds of tasks, and what programs derive from them
 // SPDX-License-Identifier: Apache-2.0
 //
-// What all have in common: start() puts a task into a series of its own, and from then on it belongs to itself; dismiss()
-// deletes one that was never started; neither is for a task in a series. When it has ended its callback is run, then it
-// is deleted, then the next task of its series starts on the same thread. Inside the callback get_state() is one of
-// WFT_STATE_*, and get_error() says more; before, they are -1 and 0.
+// What all have in common: start() puts a task into a series of its own, and from then on it
+// belongs to itself; dismiss() deletes one that was never started; neither is for a task in a
+// series. When it has ended its callback is run, then it is deleted, then the next task of its
+// series starts on the same thread. Inside the callback get_state() is one of WFT_STATE_*, and
+// get_error() says more; before, they are -1 and 0.
 #ifndef WEFT_WFTASK_H
 #define WEFT_WFTASK_H
 
+#include <atomic>
 #include <errno.h>
+#include <functional>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <time.h>
-#include <atomic>
-#include <functional>
 #include <utility>
 
 #include "CommRequest.h"
@@ -41,7 +42,8 @@ enum {
     WFT_STATE_ABORTED = CS_STATE_STOPPED      // the process is ending
 };
 
-// A computation: INPUT to OUTPUT, on a thread of an executor. Body and callback run on the same thread.
+// A computation: INPUT to OUTPUT, on a thread of an executor. Body and callback run on the same
+// thread.
 template <class INPUT, class OUTPUT>
 class WFThreadTask : public ExecRequest {
 public:
@@ -122,7 +124,8 @@ public:
     // When the error is ETIMEDOUT: TOR_*.
     int get_timeout_reason() const { return this->timeout_reason; }
 
-    // How many tasks were before on this connection. In the callback or process only; else -1, ENOTCONN.
+    // How many tasks were before on this connection. In the callback or process only; else -1,
+    // ENOTCONN.
     long long get_task_seq() const {
         if (!this->target) {
             errno = ENOTCONN;
@@ -134,12 +137,12 @@ public:
     // 0, or -1 with ENOTCONN (no peer was reached yet) or ENOBUFS (*addrlen is too small).
     int get_peer_addr(struct sockaddr *addr, socklen_t *addrlen) const;
 
-    // Of a client: in the callback, and when the request is prepared. Of a server: while process runs, and in the
-    // callback. Else NULL with ENOTCONN or EPERM.
+    // Of a client: in the callback, and when the request is prepared. Of a server: while process
+    // runs, and in the callback. Else NULL with ENOTCONN or EPERM.
     virtual WFConnection *get_connection() const = 0;
 
-    // Milliseconds, -1 for no limit. Keep-alive 0 closes the connection; a watch timeout, when not 0, limits the wait for
-    // the first byte of the response.
+    // Milliseconds, -1 for no limit. Keep-alive 0 closes the connection; a watch timeout, when not
+    // 0, limits the wait for the first byte of the response.
     void set_send_timeout(int timeout) { this->send_timeo = timeout; }
     void set_receive_timeout(int timeout) { this->receive_timeo = timeout; }
     void set_keep_alive(int timeout) { this->keep_alive_timeo = timeout; }
@@ -151,8 +154,8 @@ public:
             this->state = WFT_STATE_NOREPLY;
     }
 
-    // Of a server task that has not replied: writes bytes at once, without waiting. The number written, or -1 with
-    // EAGAIN (the socket is full) or ENOENT (too late).
+    // Of a server task that has not replied: writes bytes at once, without waiting. The number
+    // written, or -1 with EAGAIN (the socket is full) or ENOENT (too late).
     virtual int push(const void *buf, size_t size) {
         if (this->state != WFT_STATE_TOREPLY && this->state != WFT_STATE_NOREPLY) {
             errno = ENOENT;
@@ -161,14 +164,16 @@ public:
         return this->scheduler->push(buf, size, this);
     }
 
-    // False before anything was connected. Of a server task that has not replied: whether the peer is gone.
+    // False before anything was connected. Of a server task that has not replied: whether the peer
+    // is gone.
     bool closed() const {
         if (this->state == WFT_STATE_TOREPLY || this->state == WFT_STATE_NOREPLY)
             return !this->target->has_idle_conn();
         return this->state != WFT_STATE_UNDEFINED;
     }
 
-    // Called just before the request, or a server's response, is encoded; the connection is known then.
+    // Called just before the request, or a server's response, is encoded; the connection is known
+    // then.
     void set_prepare(std::function<void(WFNetworkTask<REQ, RESP> *)> prep) {
         this->prepare = std::move(prep);
     }
@@ -234,7 +239,8 @@ protected:
     virtual ~WFTimerTask() {}
 };
 
-// A task that ends when it is dispatched, and has no callback. The base of what needs no engine to run it.
+// A task that ends when it is dispatched, and has no callback. The base of what needs no engine to
+// run it.
 class WFGenericTask : public SubTask {
 public:
     void start() {
@@ -329,11 +335,12 @@ protected:
     virtual ~WFMailboxTask() {}
 };
 
-// Ends with the first of several messages. Exactly `candidates` messages must be submitted, NULL for those who have none;
-// when all are NULL the end is SYS_ERROR, ENOMSG.
+// Ends with the first of several messages. Exactly `candidates` messages must be submitted, NULL
+// for those who have none; when all are NULL the end is SYS_ERROR, ENOMSG.
 class WFSelectorTask : public WFGenericTask {
 public:
-    // From any thread, before the start too. 1 when this message was taken, else 0. The task may be gone after the last.
+    // From any thread, before the start too. 1 when this message was taken, else 0. The task may be
+    // gone after the last.
     virtual int submit(void *msg);
 
     void *get_message() const { return this->message.load(std::memory_order_acquire); }
@@ -362,10 +369,12 @@ protected:
     virtual ~WFSelectorTask() {}
 };
 
-// Starts another task when it was started itself and signalled: that task runs right behind it in its series.
+// Starts another task when it was started itself and signalled: that task runs right behind it in
+// its series.
 class WFConditional : public WFGenericTask {
 public:
     // Writes the message to the buffer and lets the task go. From any thread, before the start too.
+    // tidy: allow signal - a name of the old interface, not the system's function
     virtual void signal(void *msg);
 
 protected:

@@ -29,6 +29,11 @@ using http_callback_t = std::function<void(WFHttpTask *)>;
 
 using timer_callback_t = std::function<void(WFTimerTask *)>;
 using counter_callback_t = std::function<void(WFCounterTask *)>;
+using mailbox_callback_t = std::function<void(WFMailboxTask *)>;
+using selector_callback_t = std::function<void(WFSelectorTask *)>;
+using repeated_create_t = std::function<SubTask *(WFRepeaterTask *)>;
+using repeater_callback_t = std::function<void(WFRepeaterTask *)>;
+using module_callback_t = std::function<void(const WFModuleTask *)>;
 using graph_callback_t = std::function<void(WFGraphTask *)>;
 
 using WFEmptyTask = WFGenericTask;
@@ -88,6 +93,38 @@ public:
     static WFGraphTask *create_graph_task(graph_callback_t callback) { return new WFGraphTask(std::move(callback)); }
 
     static WFEmptyTask *create_empty_task() { return new WFEmptyTask; }
+
+    // Ends when it was sent a message, which it writes to *mailbox (or to its user_data).
+    static WFMailboxTask *create_mailbox_task(void **mailbox, mailbox_callback_t callback) {
+        return new WFMailboxTask(mailbox, std::move(callback));
+    }
+    static WFMailboxTask *create_mailbox_task(mailbox_callback_t callback) {
+        return new WFMailboxTask(std::move(callback));
+    }
+
+    // Ends with the first of `candidates` messages that is not NULL.
+    static WFSelectorTask *create_selector_task(size_t candidates, selector_callback_t callback) {
+        return new WFSelectorTask(candidates, std::move(callback));
+    }
+
+    // Holds `task` back until it is signalled.
+    static WFConditional *create_conditional(SubTask *task, void **msgbuf) { return new WFConditional(task, msgbuf); }
+    static WFConditional *create_conditional(SubTask *task) { return new WFConditional(task); }
+
+    // Runs what create(task) makes, again and again, until it makes NULL.
+    static WFRepeaterTask *create_repeater_task(repeated_create_t create, repeater_callback_t callback) {
+        return new WFRepeaterTask(std::move(create), std::move(callback));
+    }
+
+    // A series as one task.
+    static WFModuleTask *create_module_task(SubTask *first, module_callback_t callback) {
+        return new WFModuleTask(first, std::move(callback));
+    }
+    static WFModuleTask *create_module_task(SubTask *first, SubTask *last, module_callback_t callback) {
+        WFModuleTask *task = new WFModuleTask(first, std::move(callback));
+        task->sub_series()->set_last_task(last);
+        return task;
+    }
 
     // At its turn calls create(task), and what it returns runs next.
     static WFDynamicTask *create_dynamic_task(dynamic_create_t create);

@@ -3,9 +3,9 @@
 #ifndef WEFT_WORKFLOW_H
 #define WEFT_WORKFLOW_H
 
-#include <stddef.h>
 #include <atomic>
 #include <functional>
+#include <stddef.h>
 #include <utility>
 
 #include "SubTask.h"
@@ -42,9 +42,10 @@ public:
                                     parallel_callback_t callback);
 };
 
-// Tasks that run one after another. A started series owns itself: when a task has ended and none waits, it runs its
-// callback and is deleted; as part of a parallel it lives until the parallel's callback has returned. Its tasks' callbacks
-// never overlap, and each sees what the one before it wrote, on whichever thread.
+// Tasks that run one after another. A started series owns itself: when a task has ended and none
+// waits, it runs its callback and is deleted; as part of a parallel it lives until the parallel's
+// callback has returned. Its tasks' callbacks never overlap, and each sees what the one before it
+// wrote, on whichever thread.
 class SeriesWork {
 public:
     // Dispatches the first task on this thread. Not for a series of a parallel, and only once.
@@ -60,8 +61,9 @@ public:
     void *get_context() const { return this->context; }
     void set_context(void *context_in) { this->context = context_in; }
 
-    // From any thread while the series lives. The task that runs goes on; those that wait are deleted without
-    // callbacks when it has ended, the last task with them; the series callback is run.
+    // From any thread while the series lives. The task that runs goes on; those that wait are
+    // deleted without callbacks when it has ended, the last task with them; the series callback is
+    // run.
     virtual void cancel() { this->canceled_.store(true, std::memory_order_release); }
 
     bool is_canceled() const { return this->canceled_.load(std::memory_order_acquire); }
@@ -76,8 +78,8 @@ public:
         return NULL;
     }
 
-    // For implementations of tasks, in done(): the task to dispatch next, or NULL when the series has ended. The task
-    // that has ended may be deleted already; after NULL so is the series.
+    // For implementations of tasks, in done(): the task to dispatch next, or NULL when the series
+    // has ended. The task that has ended may be deleted already; after NULL so is the series.
     SubTask *pop();
 
     // The last task runs when no other waits, then it is forgotten.
@@ -148,8 +150,8 @@ static inline SeriesWork &operator<<(SeriesWork &series, SubTask *task) {
     return series;
 }
 
-// Series that run beside each other. A task itself: it ends when the last of them has. Its callback is run after theirs,
-// on the thread that ended last; then it and its series are deleted.
+// Series that run beside each other. A task itself: it ends when the last of them has. Its callback
+// is run after theirs, on the thread that ended last; then it and its series are deleted.
 class ParallelWork : public ParallelTask {
 public:
     // In a series of its own. Series begin in the order they were added, on this thread.
@@ -165,7 +167,9 @@ public:
     void set_context(void *context_in) { this->context = context_in; }
 
     // NULL when there is none of that index. Indices are in the order of adding.
-    SeriesWork *series_at(size_t index) { return index < this->subtasks_nr ? this->all_series_[index] : NULL; }
+    SeriesWork *series_at(size_t index) {
+        return index < this->subtasks_nr ? this->all_series_[index] : NULL;
+    }
     const SeriesWork *series_at(size_t index) const {
         return index < this->subtasks_nr ? this->all_series_[index] : NULL;
     }

@@ -1,9 +1,9 @@
 // Weft - the HTTP server task: defaults of the answer, keep-alive
 // SPDX-License-Identifier: Apache-2.0
-#include <stdio.h>
 #include <string.h>
 
 #include "factory/http_common.h"
+#include "protocol/http_defaults.h"
 #include "workflow/HttpUtil.h"
 #include "workflow/WFTaskFactory.h"
 
@@ -24,6 +24,8 @@ protected:
 
 private:
     bool allows_body() const;
+    // Of the answer, which is ours to change.
+    http_parser_t *parser() { return const_cast<http_parser_t *>(this->resp.get_parser()); }
 
     // What the request says, noted before the program may move it away.
     bool alive_;
@@ -60,9 +62,7 @@ CommMessageOut *HttpServerTask::message_out() {
     else if (!answer->get_reason_phrase())
         answer->set_reason_phrase("Unknown");
     if (!answer->is_chunked() && !answer->has_content_length_header() && this->allows_body()) {
-        char length[24];
-        snprintf(length, sizeof length, "%zu", answer->get_output_body_size());
-        answer->add_header_pair("Content-Length", length);
+        http_parser_add_length(this->parser(), answer->get_output_body_size());
     }
     if (this->head_only_)
         answer->clear_output_body();
@@ -75,7 +75,7 @@ CommMessageOut *HttpServerTask::message_out() {
     if (this->keep_alive_timeo != 0)
         this->keep_alive_timeo = wf::http_cap_keep_alive(this->keep_alive_timeo);
     if (!answer->has_connection_header())
-        answer->add_header_pair("Connection", this->keep_alive_timeo == 0 ? "close" : "Keep-Alive");
+        http_parser_add_connection(this->parser(), this->keep_alive_timeo != 0);
     return out;
 }
 

@@ -2,47 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "workflow/WFTaskFactory.h"
 
-#include <new>
-
+#include "task/named.h"
 #include "workflow/detail/runtime.h"
 
+using wf::detail::runtime_scheduler;
+
 namespace {
-
-class TimerTask : public WFTimerTask {
-public:
-    TimerTask(time_t seconds, long nanoseconds, timer_callback_t &&cb)
-        : WFTimerTask(wf::detail::runtime_scheduler(), std::move(cb)) {
-        time_.tv_sec = seconds;
-        time_.tv_nsec = nanoseconds;
-    }
-
-protected:
-    int duration(struct timespec *value) override {
-        *value = time_;
-        return 0;
-    }
-
-private:
-    struct timespec time_;
-};
-
-// Canceled at its start.
-class CanceledTimerTask final : public WFTimerTask {
-public:
-    explicit CanceledTimerTask(timer_callback_t &&cb) : WFTimerTask(wf::detail::runtime_scheduler(), std::move(cb)) {}
-
-protected:
-    int duration(struct timespec *value) override {
-        value->tv_sec = -1;
-        value->tv_nsec = 0;
-        return 0;
-    }
-
-    void dispatch() override {
-        this->WFTimerTask::dispatch();
-        this->cancel();
-    }
-};
 
 class DynamicTask final : public WFDynamicTask {
 public:
@@ -62,15 +27,33 @@ private:
 } // namespace
 
 WFTimerTask *WFTaskFactory::create_timer_task(time_t seconds, long nanoseconds, timer_callback_t callback) {
-    return new TimerTask(seconds, nanoseconds, std::move(callback));
+    return wf::detail::make_timer(runtime_scheduler(), seconds, nanoseconds, std::move(callback));
+}
+
+WFTimerTask *WFTaskFactory::create_timer_task(const std::string &timer_name, time_t seconds, long nanoseconds,
+                                              timer_callback_t callback) {
+    return wf::detail::NamedTimers::create(runtime_scheduler(), timer_name, seconds, nanoseconds, std::move(callback));
 }
 
 WFTimerTask *WFTaskFactory::create_timer_task(unsigned int microseconds, timer_callback_t callback) {
-    return new TimerTask(microseconds / 1000000, microseconds % 1000000 * 1000L, std::move(callback));
+    return create_timer_task(microseconds / 1000000, microseconds % 1000000 * 1000L, std::move(callback));
 }
 
 WFTimerTask *WFTaskFactory::create_timer_task(timer_callback_t callback) {
-    return new CanceledTimerTask(std::move(callback));
+    return wf::detail::make_canceled_timer(runtime_scheduler(), std::move(callback));
+}
+
+int WFTaskFactory::cancel_by_name(const std::string &timer_name, size_t max) {
+    return wf::detail::NamedTimers::cancel(timer_name, max);
+}
+
+WFCounterTask *WFTaskFactory::create_counter_task(const std::string &counter_name, unsigned int target_value,
+                                                  counter_callback_t callback) {
+    return wf::detail::NamedCounters::create(counter_name, target_value, std::move(callback));
+}
+
+int WFTaskFactory::count_by_name(const std::string &counter_name, unsigned int n) {
+    return wf::detail::NamedCounters::count(counter_name, n);
 }
 
 WFDynamicTask *WFTaskFactory::create_dynamic_task(dynamic_create_t create) {

@@ -2,14 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nameservice/address_list.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
+#include <charconv>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
-#include <algorithm>
-#include <charconv>
 #include <utility>
 
 namespace wf::detail {
@@ -180,7 +180,8 @@ bool parse_ip(std::string_view text, unsigned short port, struct sockaddr_storag
 Literal parse_literal(const char *host, unsigned short port, struct sockaddr_storage *out,
                       socklen_t *len) {
     if (host[0] != '/') {
-        // A name is told from an address by its first character or a colon, which spares most names the parsers.
+        // A name is told from an address by its first character or a colon, which spares most names
+        // the parsers.
         bool perhaps = (host[0] >= '0' && host[0] <= '9') || strchr(host, ':');
         return perhaps && parse_ip(host, port, out, len) ? Literal::ADDRESS : Literal::NONE;
     }

@@ -1,17 +1,17 @@
 // Weft - lists of addresses: making them, literal addresses, and the rule for loopback
 // SPDX-License-Identifier: Apache-2.0
 //
-// A list is a chain of addrinfo nodes, each one malloc block with its address behind it: the shape that getaddrinfo()
-// of the C library answers, so that lists of either origin are freed alike. Pure functions on the caller's lists: any
-// thread.
+// A list is a chain of addrinfo nodes, each one malloc block with its address behind it: the shape
+// that getaddrinfo() of the C library answers, so that lists of either origin are freed alike. Pure
+// functions on the caller's lists: any thread.
 #ifndef WEFT_SRC_NAMESERVICE_ADDRESS_LIST_H
 #define WEFT_SRC_NAMESERVICE_ADDRESS_LIST_H
 
 #include <netdb.h>
 #include <stddef.h>
+#include <string_view>
 #include <sys/socket.h>
 #include <sys/types.h>
-#include <string_view>
 
 namespace wf::detail {
 
@@ -28,13 +28,15 @@ public:
     AddressList &operator=(const AddressList &) = delete;
     ~AddressList() { address_list_free(list_); }
 
-    // Appends a copy of the address, unless it is there already or there are enough. ENOMEM is the only failure.
+    // Appends a copy of the address, unless it is there already or there are enough. ENOMEM is the
+    // only failure.
     [[nodiscard]] bool add(const struct sockaddr *addr, socklen_t len);
     // Appends the addresses of a list that was made elsewhere, with their ports set to `port`.
     [[nodiscard]] bool add_all(const struct addrinfo *others, unsigned short port);
 
-    // A loopback name that has addresses of both families keeps the IPv4 ones: both lead to this machine, but a server
-    // listens on one of them mostly, and spreading requests over both would fail every other.
+    // A loopback name that has addresses of both families keeps the IPv4 ones: both lead to this
+    // machine, but a server listens on one of them mostly, and spreading requests over both would
+    // fail every other.
     void settle_loopback();
 
     [[nodiscard]] bool empty() const { return !list_; }
@@ -53,7 +55,8 @@ enum class Literal {
     BAD,     // it cannot be anything: a path that is too long
 };
 
-// Reads an IPv4 address in dotted form, an IPv6 address with or without a scope, or an absolute path.
+// Reads an IPv4 address in dotted form, an IPv6 address with or without a scope, or an absolute
+// path.
 [[nodiscard]] Literal parse_literal(const char *host, unsigned short port,
                                     struct sockaddr_storage *out, socklen_t *len);
 

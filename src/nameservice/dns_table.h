@@ -1,10 +1,10 @@
 // Weft - the table behind DnsCache: shards of entries, the longest unused forgotten first
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any thread. Each shard has a lock, held for one look into it; no other lock is taken under it. A lookup that hits
-// allocates nothing.
-// Always true: a node in the table is counted once by it and once by each handle; it is freed at the last. Its host and
-// address list never change; its times change under the lock of its shard only.
+// Any thread. Each shard has a lock, held for one look into it; no other lock is taken under it. A
+// lookup that hits allocates nothing. Always true: a node in the table is counted once by it and
+// once by each handle; it is freed at the last. Its host and address list never change; its times
+// change under the lock of its shard only.
 #ifndef WEFT_SRC_NAMESERVICE_DNS_TABLE_H
 #define WEFT_SRC_NAMESERVICE_DNS_TABLE_H
 
@@ -19,7 +19,8 @@
 
 namespace wf::detail {
 
-// What is asked for. AF_UNSPEC is what programs see; a task that wants one family has entries of its own.
+// What is asked for. AF_UNSPEC is what programs see; a task that wants one family has entries of
+// its own.
 struct DnsKey {
     std::string_view host;
     unsigned short port;

@@ -1,18 +1,18 @@
 // Weft - the hosts file: names and addresses that the machine's owner wrote down
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any thread. The file is read at the first question; later, at most once a second, somebody who asks looks whether it
-// was changed, and reads it again without keeping others waiting. Format: hosts(5). Lines that make no sense are
-// skipped.
+// Any thread. The file is read at the first question; later, at most once a second, somebody who
+// asks looks whether it was changed, and reads it again without keeping others waiting. Format:
+// hosts(5). Lines that make no sense are skipped.
 #ifndef WEFT_SRC_NAMESERVICE_HOSTS_FILE_H
 #define WEFT_SRC_NAMESERVICE_HOSTS_FILE_H
 
-#include <stdint.h>
-#include <sys/stat.h>
 #include <memory>
 #include <mutex>
+#include <stdint.h>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
 #include <unordered_map>
 #include <vector>
 
@@ -31,8 +31,8 @@ public:
     // NULL or "": there is none. The path is copied.
     void set_path(const char *path);
 
-    // Appends the addresses of `name`, in any case of letters and with or without a final dot, of `family` (AF_UNSPEC:
-    // both) with `port`. False when the memory did not suffice.
+    // Appends the addresses of `name`, in any case of letters and with or without a final dot, of
+    // `family` (AF_UNSPEC: both) with `port`. False when the memory did not suffice.
     [[nodiscard]] bool find(std::string_view name, int family, unsigned short port,
                             AddressList *out);
 

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nameservice/lookup_desk.h"
 
-#include <time.h>
 #include <string>
+#include <time.h>
 #include <utility>
 
 #include "workflow/CommScheduler.h"
@@ -15,8 +15,8 @@ namespace wf::detail {
 // A look-up under way. Owns itself from enter() to answer().
 struct LookupDesk::Pending final : LookupSink {
     Pending(LookupDesk *desk_in, const DnsKey &key_in, const LookupTtl &ttl_in)
-        : desk(desk_in), question{std::string(key_in.host), key_in.family, key_in.port}, ttl(ttl_in) {
-    }
+        : desk(desk_in), question{std::string(key_in.host), key_in.family, key_in.port},
+          ttl(ttl_in) {}
     virtual ~Pending() = default;
 
     DnsKey key() const { return {question.host, question.port, question.family}; }
@@ -37,7 +37,8 @@ int Asker::duration(struct timespec *value) {
 
 void Asker::handle(int state_in, int) {
     DeskAnswer told;
-    // Anything but the cancel that tell() sends is the end of the engine, and an answer may come yet.
+    // Anything but the cancel that tell() sends is the end of the engine, and an answer may come
+    // yet.
     if (state_in == SS_STATE_ERROR)
         std::swap(told, answer_);
     else
@@ -129,7 +130,8 @@ void LookupDesk::Pending::answer(LookupAnswer &answer) {
         } else {
             // In the cache before the question is closed: who comes in between finds one of them.
             DnsTable *table = runtime_dns_cache()->table_;
-            told.handle = table->put(this->key(), answer.addresses.take(), ttl.ttl_default, ttl.ttl_min);
+            told.handle =
+                table->put(this->key(), answer.addresses.take(), ttl.ttl_default, ttl.ttl_min);
         }
     }
     CommScheduler *scheduler = runtime_scheduler();

@@ -1,14 +1,16 @@
 // Weft - the desk where look-ups are asked for: one at a time for each question, its answer shared by all who wait
 // SPDX-License-Identifier: Apache-2.0
 //
-// A task that must wait is parked as a timer without end (an Asker), which the answer cancels: so no thread waits, the
-// task goes on on a worker, with a permit, and at exit the engine ends it like any timer.
+// A task that must wait is parked as a timer without end (an Asker), which the answer cancels: so
+// no thread waits, the task goes on on a worker, with a permit, and at exit the engine ends it like
+// any timer.
 //
-// Always true: an asker is in the line of a pending look-up, or its answer is fixed. Two hold it, its timer and the
-// desk; the last of them frees it. The task it stands for is touched by its timer alone.
+// Always true: an asker is in the line of a pending look-up, or its answer is fixed. Two hold it,
+// its timer and the desk; the last of them frees it. The task it stands for is touched by its timer
+// alone.
 //
-// Locks: the desk's is taken before those of the DNS cache, and held neither while a look-up is started nor while timers
-// are.
+// Locks: the desk's is taken before those of the DNS cache, and held neither while a look-up is
+// started nor while timers are.
 #ifndef WEFT_SRC_NAMESERVICE_LOOKUP_DESK_H
 #define WEFT_SRC_NAMESERVICE_LOOKUP_DESK_H
 
@@ -29,7 +31,8 @@ namespace wf::detail {
 struct DeskAnswer {
     int state = 0;
     int error = 0;
-    const DnsCache::DnsHandle *handle = nullptr; // under WFT_STATE_SUCCESS; the receiver releases it
+    const DnsCache::DnsHandle *handle =
+        nullptr; // under WFT_STATE_SUCCESS; the receiver releases it
 };
 
 // Called once with the client that asked, on a worker, or inside ask() when the engine has ended.
@@ -72,8 +75,9 @@ public:
     // Nothing is pending.
     ~LookupDesk();
 
-    // Parks the client until the name is looked up. `serial` is the cache's from before the caller looked there: when an
-    // answer has come in since, it is used. False when the client could not be parked (errno is set).
+    // Parks the client until the name is looked up. `serial` is the cache's from before the caller
+    // looked there: when an answer has come in since, it is used. False when the client could not
+    // be parked (errno is set).
     [[nodiscard]] bool ask(const DnsKey &key, const LookupTtl &ttl, uint64_t serial, Lookup *lookup,
                            DeskResume resume, void *client);
 
@@ -85,7 +89,8 @@ private:
     Asker *close(Pending *pending);
 
     std::mutex mutex_;
-    std::unordered_map<DnsKey, Pending *, DnsKeyHash> pending_; // the keys are views into the values
+    std::unordered_map<DnsKey, Pending *, DnsKeyHash>
+        pending_; // the keys are views into the values
 };
 
 } // namespace wf::detail

@@ -7,8 +7,8 @@
 
 namespace wf::detail {
 
-// Each look-up blocks one of the process's DNS threads while it lasts; at exit those that have not begun answer
-// WFT_STATE_ABORTED.
+// Each look-up blocks one of the process's DNS threads while it lasts; at exit those that have not
+// begun answer WFT_STATE_ABORTED.
 class GetaddrinfoLookup : public Lookup {
 public:
     void start(const LookupQuestion &question, LookupSink *sink) override;

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "workflow/WFNameService.h"
 
-#include <errno.h>
 #include <atomic>
+#include <errno.h>
 #include <mutex>
 #include <shared_mutex>
 #include <string_view>
@@ -41,7 +41,8 @@ struct NameEqual {
 
 } // namespace
 
-// Always true: `count` is the size of `policies`, so that a process without named policies looks no further.
+// Always true: `count` is the size of `policies`, so that a process without named policies looks no
+// further.
 class PolicyTable {
 public:
     std::shared_mutex mutex;

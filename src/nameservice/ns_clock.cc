@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nameservice/ns_clock.h"
 
-#include <time.h>
 #include <atomic>
+#include <time.h>
 
 namespace wf::detail {
 

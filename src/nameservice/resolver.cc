@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nameservice/resolver.h"
 
+#include <charconv>
 #include <errno.h>
 #include <string.h>
-#include <charconv>
 
 #include "workflow/RouteManager.h"
 #include "workflow/WFDnsResolver.h"
@@ -114,8 +114,8 @@ void Resolver::route(WFResolverTask *task, const struct addrinfo *list) {
         first.ai_next = nullptr;
         list = &first;
     }
-    int ret = runtime_route_manager()->get(ns.type, list, ns.info, &endpoint, ns.uri.host, ns.ssl_ctx,
-                                           task->result);
+    int ret = runtime_route_manager()->get(ns.type, list, ns.info, &endpoint, ns.uri.host,
+                                           ns.ssl_ctx, task->result);
     if (ret < 0)
         end(task, WFT_STATE_SYS_ERROR, errno);
     else

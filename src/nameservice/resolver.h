@@ -17,7 +17,8 @@ namespace wf::detail {
 
 class Resolver {
 public:
-    // True when the task has its state and may end. False: it is parked, will end by itself, and may be gone already.
+    // True when the task has its state and may end. False: it is parked, will end by itself, and
+    // may be gone already.
     [[nodiscard]] bool resolve(WFResolverTask *task);
 
     // NULL: getaddrinfo(). Before the first task.
@@ -26,7 +27,8 @@ public:
 private:
     bool resolve_new(WFResolverTask *task, const DnsKey &key, uint64_t serial);
     HostsFile *hosts();
-    static void keep(WFResolverTask *task, const DnsKey &key, AddressList *list, const LookupTtl &ttl);
+    static void keep(WFResolverTask *task, const DnsKey &key, AddressList *list,
+                     const LookupTtl &ttl);
     static void resume(void *task, const DeskAnswer &answer);
     static void route(WFResolverTask *task, const struct addrinfo *list);
     static void end(WFResolverTask *task, int state, int error);

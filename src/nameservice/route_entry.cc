@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nameservice/route_entry.h"
 
+#include <algorithm>
 #include <errno.h>
+#include <functional>
 #include <netinet/in.h>
 #include <string.h>
-#include <algorithm>
-#include <functional>
 
 #include "nameservice/ns_clock.h"
 #include "nameservice/route_target.h"
@@ -17,7 +17,8 @@ namespace {
 
 constexpr int64_t LEFT_ALONE_MS = 30 * 1000;
 
-// The bytes of an address that make it what it is; the rest is padding that callers may have left unset.
+// The bytes of an address that make it what it is; the rest is padding that callers may have left
+// unset.
 struct Essence {
     unsigned char bytes[sizeof(struct sockaddr_storage)];
     size_t size;
@@ -62,7 +63,8 @@ uint64_t hash_text(std::string_view text) { return std::hash<std::string_view>()
 } // namespace
 
 uint64_t RouteKey::hash() const {
-    // The least and the greatest of the addresses' hashes stay the same in any order and under repetition.
+    // The least and the greatest of the addresses' hashes stay the same in any order and under
+    // repetition.
     uint64_t least = UINT64_MAX;
     uint64_t greatest = 0;
     Essence essence;
@@ -73,7 +75,8 @@ uint64_t RouteKey::hash() const {
         greatest = std::max(greatest, one);
     }
     uint64_t hash = mix(least, greatest);
-    hash = mix(hash, static_cast<uint64_t>(type) << 32 | static_cast<unsigned>(params->address_family));
+    hash = mix(hash,
+               static_cast<uint64_t>(type) << 32 | static_cast<unsigned>(params->address_family));
     hash = mix(hash, params->max_connections);
     uint64_t connect = static_cast<unsigned>(params->connect_timeout);
     hash = mix(hash, connect << 32 | static_cast<unsigned>(params->response_timeout));

@@ -1,17 +1,18 @@
 // Weft - one entry of the route table: the targets of a set of addresses, and who of them is left alone
 // SPDX-License-Identifier: Apache-2.0
 //
-// A member of a group that fails leaves it for 30 seconds. The kernel lets a member leave only while it has no load, so
-// until then it is `leaving`, and tries again whenever one of its requests ends. The last member never leaves.
+// A member of a group that fails leaves it for 30 seconds. The kernel lets a member leave only
+// while it has no load, so until then it is `leaving`, and tries again whenever one of its requests
+// ends. The last member never leaves.
 //
 // Any thread. The lock guards the states of the members; it is taken before the group's own.
 #ifndef WEFT_SRC_NAMESERVICE_ROUTE_ENTRY_H
 #define WEFT_SRC_NAMESERVICE_ROUTE_ENTRY_H
 
-#include <stdint.h>
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <stdint.h>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -1,9 +1,10 @@
 // Weft - the route table: entries by key, read without a lock
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any thread. Entries are never removed, so readers walk the chains with nothing but acquiring loads; writers hold the
-// lock. When the table grows, a new array of chains takes the place of the old one, which stays for those still reading
-// it: all old ones together are no larger than the new.
+// Any thread. Entries are never removed, so readers walk the chains with nothing but acquiring
+// loads; writers hold the lock. When the table grows, a new array of chains takes the place of the
+// old one, which stays for those still reading it: all old ones together are no larger than the
+// new.
 #ifndef WEFT_SRC_NAMESERVICE_ROUTE_TABLE_H
 #define WEFT_SRC_NAMESERVICE_ROUTE_TABLE_H
 

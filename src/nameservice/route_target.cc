@@ -4,8 +4,8 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <string.h>
 #include <new>
+#include <string.h>
 
 #include "nameservice/address_list.h"
 #include "nameservice/route_entry.h"
@@ -36,7 +36,9 @@ void RouteManager::RouteTarget::release() {
         entry_->settle(this);
 }
 
-CommConnection *RouteManager::RouteTarget::new_connection(int) { return new (std::nothrow) WFConnection; }
+CommConnection *RouteManager::RouteTarget::new_connection(int) {
+    return new (std::nothrow) WFConnection;
+}
 
 namespace wf::detail {
 
@@ -95,7 +97,8 @@ std::string askable_name(const std::string &name) {
 
 } // namespace
 
-RouteManager::RouteTarget *make_route_target(enum TransportType type, const std::string &server_name) {
+RouteManager::RouteTarget *make_route_target(enum TransportType type,
+                                             const std::string &server_name) {
     switch (type) {
     case TT_TCP:
         return new RouteManager::RouteTarget;

@@ -1,8 +1,9 @@
 // Weft - ParallelWork: series that run beside each other
 // SPDX-License-Identifier: Apache-2.0
 //
-// Built by one thread, then dispatched; from then on it does not change until the last series has ended, on whose thread
-// done() runs. The pointers to first tasks, which ParallelTask dispatches, and those to the series share one block.
+// Built by one thread, then dispatched; from then on it does not change until the last series has
+// ended, on whose thread done() runs. The pointers to first tasks, which ParallelTask dispatches,
+// and those to the series share one block.
 #include <stdlib.h>
 #include <string.h>
 

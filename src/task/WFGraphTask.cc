@@ -1,9 +1,10 @@
 // Weft - graphs: nodes that count those before them
 // SPDX-License-Identifier: Apache-2.0
 //
-// A graph is a parallel with one series for each node: first the node, a counter, then the node's task and whatever the
-// program pushes behind it. The graph's own part in its series is taken over by the parallel (GraphBody), which ends the
-// graph when it has ended itself; so the graph counts as the task that runs, and a cancel of its series waits for it.
+// A graph is a parallel with one series for each node: first the node, a counter, then the node's
+// task and whatever the program pushes behind it. The graph's own part in its series is taken over
+// by the parallel (GraphBody), which ends the graph when it has ended itself; so the graph counts
+// as the task that runs, and a cancel of its series waits for it.
 #include "workflow/WFGraphTask.h"
 
 namespace wf::detail {

@@ -19,8 +19,8 @@ SubTask *WFGoTask::done() {
 }
 
 void WFCounterTask::dispatch() {
-    // Counted in full already: nobody else may touch it any more, so the last count needs no locked instruction. It is
-    // set to 0 all the same, for programs that count once more in the callback.
+    // Counted in full already: nobody else may touch it any more, so the last count needs no locked
+    // instruction. It is set to 0 all the same, for programs that count once more in the callback.
     if (this->value.load(std::memory_order_acquire) == 1) {
         this->value.store(0, std::memory_order_relaxed);
         this->state = WFT_STATE_SUCCESS;
@@ -38,8 +38,8 @@ SubTask *WFCounterTask::done() {
     return series->pop();
 }
 
-// Tasks that end when they were dispatched and something else has happened, in either order: two bits, and whoever sets
-// the second goes on. Setting one again does nothing.
+// Tasks that end when they were dispatched and something else has happened, in either order: two
+// bits, and whoever sets the second goes on. Setting one again does nothing.
 namespace {
 
 constexpr int DISPATCHED = 1;

@@ -1,12 +1,13 @@
 // Weft - SeriesWork: a queue of tasks that run one after another
 // SPDX-License-Identifier: Apache-2.0
 //
-// One thread at a time advances a series, from start() through each pop(); it changes `current_`, `started_` and runs the
-// callback. Any thread may push, set the last task, and cancel: the ring and `last_` are under the lock, the flags are
-// atomic. The lock is never held while a task is deleted or a callback run.
+// One thread at a time advances a series, from start() through each pop(); it changes `current_`,
+// `started_` and runs the callback. Any thread may push, set the last task, and cancel: the ring
+// and `last_` are under the lock, the flags are atomic. The lock is never held while a task is
+// deleted or a callback run.
 //
-// Always holds: a task in the ring, and `last_`, belong to the series and have it as their pointer; the task that runs
-// belongs to itself.
+// Always holds: a task in the ring, and `last_`, belong to the series and have it as their pointer;
+// the task that runs belongs to itself.
 #include "workflow/Workflow.h"
 
 #include <stdlib.h>

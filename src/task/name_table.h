@@ -1,12 +1,13 @@
 // Weft - NameTable: which objects stand under a name, oldest first
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any thread may use a table. It is split by name into shards, each with a lock; all that is said of an object under its
-// name happens under its shard's lock, and an object that is destroyed is taken out under it first. So whoever finds an
-// object in the table may use it until the lock is let go.
+// Any thread may use a table. It is split by name into shards, each with a lock; all that is said
+// of an object under its name happens under its shard's lock, and an object that is destroyed is
+// taken out under it first. So whoever finds an object in the table may use it until the lock is
+// let go.
 //
-// Tables live as long as the process and are never destroyed: timers end while static objects are. An empty table holds
-// no memory of its own.
+// Tables live as long as the process and are never destroyed: timers end while static objects are.
+// An empty table holds no memory of its own.
 #ifndef WEFT_SRC_TASK_NAME_TABLE_H
 #define WEFT_SRC_TASK_NAME_TABLE_H
 
@@ -48,12 +49,16 @@ private:
     Shard shards_[SHARDS];
 };
 
-// One place in a table. Everything but the constructor needs the shard's lock.
+// One place in a table. Everything but enter() needs the shard's lock.
 class NamedBase {
 public:
-    // Enters the table as the newest of that name.
-    NamedBase(NameTable &table, const std::string &name) : shard_(table.shard_of(name)) {
+    NamedBase(NameTable &table, const std::string &name) : shard_(table.shard_of(name)) {}
+
+    // Enters the table as the newest of that name. The last step of a constructor: from here on
+    // others see the object.
+    void enter(const std::string &name) {
         std::lock_guard lock(shard_.mutex);
+        listed_ = true;
         at_ = shard_.rows.try_emplace(name).first;
         NameTable::Row &row = at_->second;
         older_ = row.newest;
@@ -87,7 +92,7 @@ private:
     NameTable::Rows::iterator at_;
     NamedBase *older_ = nullptr;
     NamedBase *newer_ = nullptr;
-    bool listed_ = true;
+    bool listed_ = false;
 };
 
 // The table of one kind of object, made at its first use.

@@ -7,18 +7,17 @@ namespace wf::detail {
 
 namespace {
 
-// A named counter has its own count, under the shard's lock; the counter below it counts only two things: that the target
-// was reached, and the dispatch. So it leaves the table as soon as its target is reached, started or not, and counts that
-// come later, in its callback above all, find nothing to count.
-class NamedCounter : public WFCounterTask, public NamedBase {
+// A named counter has its own count, under the shard's lock; the counter below it counts only two
+// things: that the target was reached, and the dispatch. So it leaves the table as soon as its
+// target is reached, started or not, and counts that come later, in its callback above all, find
+// nothing to count.
+class NamedCounter final : public WFCounterTask, public NamedBase {
 public:
     NamedCounter(const std::string &name, unsigned target, CounterCallback &&cb)
         : WFCounterTask(target > 0 ? 1 : 0, std::move(cb)),
           NamedBase(name_table<NamedCounter>(), name), left_(target) {
-        if (target == 0) {
-            std::lock_guard lock(this->shard().mutex);
-            this->leave();
-        }
+        if (target > 0)
+            this->enter(name);
     }
 
     void count() override {
@@ -31,8 +30,8 @@ public:
         this->reach();
     }
 
-    // Takes what it needs of *n. True when that brings it to its target, which the caller then tells it by reach(),
-    // without the lock. Needs the shard's lock.
+    // Takes what it needs of *n. True when that brings it to its target, which the caller then
+    // tells it by reach(), without the lock. Needs the shard's lock.
     bool take(unsigned *n) {
         unsigned taken = *n < left_ ? *n : left_;
         left_ -= taken;
@@ -65,8 +64,9 @@ WFCounterTask *NamedCounters::create(const std::string &name, unsigned target,
 int NamedCounters::count(const std::string &name, unsigned n) {
     NameTable::Shard &shard = name_table<NamedCounter>().shard_of(name);
     int reached = 0;
-    // One at a time, since its callback may count, make and dismiss counters of the same name. Those made meanwhile are
-    // younger, and `n` only reaches them if all that stood here before have been served.
+    // One at a time, since its callback may count, make and dismiss counters of the same name.
+    // Those made meanwhile are younger, and `n` only reaches them if all that stood here before
+    // have been served.
     while (n > 0) {
         NamedCounter *counter;
         {

@@ -38,16 +38,18 @@ protected:
     }
 };
 
-// The life of a named timer: created (in the table) - armed (in the table) - handled (out of it). A cancel takes it out of
-// the table and marks it; the mark alone decides the result, since handle() reads it under the shard's lock. Telling the
-// kernel only makes the end come soon. That happens under the lock too, so the timer cannot go meanwhile: handle() waits
-// for the lock.
-class NamedTimer : public Timer, public NamedBase {
+// The life of a named timer: created (in the table) - armed (in the table) - handled (out of it). A
+// cancel takes it out of the table and marks it; the mark alone decides the result, since handle()
+// reads it under the shard's lock. Telling the kernel only makes the end come soon. That happens
+// under the lock too, so the timer cannot go meanwhile: handle() waits for the lock.
+class NamedTimer final : public Timer, public NamedBase {
 public:
     NamedTimer(CommScheduler *scheduler_in, const std::string &name, time_t seconds,
                long nanoseconds, TimerCallback &&cb)
         : Timer(scheduler_in, seconds, nanoseconds, std::move(cb)),
-          NamedBase(name_table<NamedTimer>(), name) {}
+          NamedBase(name_table<NamedTimer>(), name) {
+        this->enter(name);
+    }
 
     // Needs the shard's lock.
     void cancel_by_name() {
@@ -78,14 +80,16 @@ protected:
 private:
     void settle(int state_in, int error_in);
 
-    bool armed_ = false;    // the kernel knows it; under the shard's lock, like the next
+    bool armed_ = false; // the kernel knows it; under the shard's lock, like the next
     bool canceled_ = false;
 };
 
-// The timer whose dispatch() this thread is in. Of a kernel that is ending, handle() comes inside sleep().
+// The timer whose dispatch() this thread is in. Of a kernel that is ending, handle() comes inside
+// sleep().
 thread_local NamedTimer *dispatching = nullptr;
 
-// The lock is held until the kernel has the timer: a cancel then comes either before or after that, and never into it.
+// The lock is held until the kernel has the timer: a cancel then comes either before or after that,
+// and never into it.
 void NamedTimer::dispatch() {
     std::unique_lock lock(this->shard().mutex);
     armed_ = true;

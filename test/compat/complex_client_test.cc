@@ -23,8 +23,8 @@ namespace {
 // Sends a login line first on each new connection, and the user's request after it.
 class LoginTask : public WFComplexClientTask<line::Request, line::Response> {
 public:
-    LoginTask(int retry_max, Log *log, task_callback_t &&callback)
-        : WFComplexClientTask(retry_max, std::move(callback)), log_(log) {}
+    LoginTask(int retry_max, Log *log, task_callback_t &&cb)
+        : WFComplexClientTask(retry_max, std::move(cb)), log_(log) {}
 
     bool refuse = false;
 
@@ -170,8 +170,8 @@ TEST_F(ComplexClient, Row60UnknownSchemeWithoutPort) {
 // set_redirect() inside finish_once() sends the task to another place, with a fresh response.
 class RedirectTask : public WFComplexClientTask<line::Request, line::Response> {
 public:
-    RedirectTask(const std::string &url, task_callback_t &&callback)
-        : WFComplexClientTask(0, std::move(callback)) {
+    RedirectTask(const std::string &url, task_callback_t &&cb)
+        : WFComplexClientTask(0, std::move(cb)) {
         ParsedURI uri;
         URIParser::parse(url, uri);
         this->init(uri);

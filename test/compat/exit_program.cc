@@ -74,25 +74,29 @@ static int timers() {
     return 0;
 }
 
-// Row 120: what computes finishes, what waits in a queue is ABORTED.
+// Row 120: what computes finishes, what waits in a queue is ABORTED. The running one waits for
+// the others to be aborted, so that it cannot end before the exit has begun.
 static int compute() {
     struct WFGlobalSettings settings = GLOBAL_SETTINGS_DEFAULT;
     settings.compute_threads = 1;
     WORKFLOW_library_init(&settings);
     static WFFacilities::WaitGroup running(1);
+    static compat::Event aborted;
     for (int i = 0; i < 4; i++) {
         WFGoTask *task = WFTaskFactory::create_go_task("exit", [i]() {
             if (i == 0) {
                 running.done();
-                main_over.wait();
+                aborted.wait(3);
             }
         });
-        task->set_callback([](WFGoTask *t) { say_state("go", t); });
+        task->set_callback([](WFGoTask *t) {
+            say_state("go", t);
+            if (t->get_state() == WFT_STATE_ABORTED)
+                aborted.set();
+        });
         task->start();
     }
     running.wait();
-    // Registered after the engine is up, so it runs before the engine ends.
-    atexit([]() { main_over.set(); });
     return 0;
 }
 

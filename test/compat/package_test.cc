@@ -90,8 +90,8 @@ private:
         return ++next_ < cars.size() ? &cars[next_] : NULL;
     }
 
-    protocol::ProtocolMessage *next_in(protocol::ProtocolMessage *message) override {
-        if (static_cast<TLVMessage *>(message)->get_value()->empty())
+    protocol::ProtocolMessage *next_in(protocol::ProtocolMessage *last) override {
+        if (static_cast<TLVMessage *>(last)->get_value()->empty())
             return NULL;
         cars.emplace_back();
         return &cars.back();
@@ -102,7 +102,7 @@ private:
 
 class TrainTask : public WFComplexClientTask<TLVMessage, TLVMessage> {
 public:
-    TrainTask(task_callback_t &&callback) : WFComplexClientTask(0, std::move(callback)) {}
+    TrainTask(task_callback_t &&cb) : WFComplexClientTask(0, std::move(cb)) {}
     Train out;
     Train in;
 

@@ -141,8 +141,8 @@ TEST_P(Vanishing, OnAKeptConnection) {
 }
 
 INSTANTIATE_TEST_SUITE_P(FinAndRst, Vanishing, ::testing::Bool(),
-                         [](const ::testing::TestParamInfo<bool> &info) {
-                             return info.param ? "Rst" : "Fin";
+                         [](const ::testing::TestParamInfo<bool> &param) {
+                             return param.param ? "Rst" : "Fin";
                          });
 
 // An answer that comes while the request is still on its way counts, though the peer stops

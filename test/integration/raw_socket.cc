@@ -32,24 +32,27 @@ const sockaddr *generic(const sockaddr_in &addr) {
     return reinterpret_cast<const sockaddr *>(&addr);
 }
 
-bool wait_for(int fd, short events, int timeout_ms) {
-    pollfd item = {fd, events, 0};
+// poll() skips a descriptor of -1.
+bool wait_for(int fd, short events, int timeout_ms, int stop_fd = -1) {
+    pollfd items[2] = {{fd, events, 0}, {stop_fd, POLLIN, 0}};
     int n;
     do {
-        n = poll(&item, 1, timeout_ms);
+        n = poll(items, 2, timeout_ms);
     } while (n < 0 && errno == EINTR);
-    return n > 0;
+    return n > 0 && items[0].revents;
 }
 
 } // namespace
 
 Socket::Socket(Socket &&other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), at_end_(other.at_end_), reset_(other.reset_) {}
+    : fd_(std::exchange(other.fd_, -1)), stop_fd_(other.stop_fd_), at_end_(other.at_end_),
+      reset_(other.reset_) {}
 
 Socket &Socket::operator=(Socket &&other) noexcept {
     if (this != &other) {
         close();
         fd_ = std::exchange(other.fd_, -1);
+        stop_fd_ = other.stop_fd_;
         at_end_ = other.at_end_;
         reset_ = other.reset_;
     }
@@ -72,7 +75,7 @@ Socket Socket::connect(unsigned short port) {
 bool Socket::send(const std::string &bytes) {
     size_t sent = 0;
     while (sent < bytes.size()) {
-        if (!wait_for(fd_, POLLOUT, kPatienceMs))
+        if (!wait_for(fd_, POLLOUT, kPatienceMs, stop_fd_))
             return false;
         ssize_t n =
             ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -88,7 +91,7 @@ bool Socket::send(const std::string &bytes) {
 std::string Socket::read_some() {
     char buffer[65536];
     ssize_t n;
-    if (at_end_ || !wait_for(fd_, POLLIN, kPatienceMs))
+    if (at_end_ || !wait_for(fd_, POLLIN, kPatienceMs, stop_fd_))
         return "";
     do {
         n = ::recv(fd_, buffer, sizeof buffer, 0);
@@ -184,7 +187,9 @@ Socket Listener::accept() {
     } while (n < 0 && errno == EINTR);
     if (n <= 0 || items[1].revents)
         return Socket();
-    return Socket(::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC));
+    Socket accepted(::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC));
+    accepted.stop_at(stop_pipe_[0]);
+    return accepted;
 }
 
 void Listener::close() {

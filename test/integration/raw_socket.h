@@ -57,8 +57,12 @@ public:
     void close();
     void small_buffers(); // So that few bytes fill the way.
 
+    // Reads and sends end early when that descriptor has something to say.
+    void stop_at(int stop_fd) { stop_fd_ = stop_fd; }
+
 private:
     int fd_ = -1;
+    int stop_fd_ = -1;
     bool at_end_ = false;
     bool reset_ = false;
 };
@@ -75,6 +79,7 @@ public:
     int fd() const { return fd_; }
     // The next connection; !valid() after close() or patience.
     Socket accept();
+    // Ends accept() here, and the waits of the sockets it has given.
     void close();
 
 private:

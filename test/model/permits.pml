@@ -11,42 +11,41 @@
 #define DRIVER_LEAVES skip
 #define SPAWN skip
 byte started;
+#define either 2
+#ifndef FOREIGN
+#define FOREIGN NJ // jobs from this one on come to the queue directly
+#endif
 #include "pool.pml"
 
-inline draw(j) {
-    atomic {
-        spawned[j] = NONE;
-        if
-        :: kind[j] = SHORT
-        :: blockers < H - 1 -> kind[j] = BLOCKS; blockers++
-        :: kind[j] = WAITS
-        :: appends < NP + 1 -> kind[j] = APPENDS; appends++
-        fi;
-        if
-        :: long_site[j] = 0
-        :: kind[j] != APPENDS -> long_site[j] = 1
-        fi;
-        if
-        :: home[j] = 0
+// A run is one choice of kinds (K0, K1, ...) and sites (S0, ...: `either` stands for both).
+inline draw(j, k, site) {
+    kind[j] = k;
+    spawned[j] = NONE;
+    if
+    :: site != 1 -> long_site[j] = 0
+    :: site != 0 -> long_site[j] = 1
+    fi;
+    if
+    :: home[j] = 0
 #if NP > 1
-        :: home[j] = 1
+    :: home[j] = 1
 #endif
-        fi
-    }
+    fi
 }
 
 init {
-    byte j, w, blockers, appends;
+    byte j, w;
     bit ok;
     atomic {
-        do
-        :: j < NJ -> draw(j); j++
-        :: else -> break
-        od;
-        j = 0; blockers = 0; appends = 0
+        draw(0, K0, S0);
+        draw(1, K1, S1);
+#if NJ > 2
+        draw(2, K2, S2)
+#endif
     }
     do
-    :: j < NJ -> post(home[j], j); j++
+    :: j < FOREIGN -> post(home[j], j); j++
+    :: j >= FOREIGN && j < NJ -> pool_queue(j); j++ // mpoller_deliver() on a thread that is no worker
     :: else -> break
     od;
     // Comes only when all is done: else this is where the model stops, and that is an error.

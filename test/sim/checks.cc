@@ -6,6 +6,8 @@
 // connection that waits for bytes, no room for bytes that wait to be sent, no deadline that is not armed. So a wake or
 // an edge that was lost is seen where it is lost, and not hidden by the next timeout.
 // This file is compiled without access control, since it looks into objects that keep to themselves.
+#include <stdio.h>
+
 #include "kernel/entry.h"
 #include "kernel/pool.h"
 #include "program.h"
@@ -43,21 +45,27 @@ void check_entry(const CommConnEntry *e) {
     if (is_reading(e) && (stream->unread() > 0 || (stream->fin_in && !e->eof && stream->state == Stream::OPEN)))
         world->fail("quiet, but a connection (%d, %s) has not read %zu bytes%s", e->fd, name, stream->unread(),
                     stream->fin_in ? " and an end" : "");
-    if (e->output && stream->state == Stream::OPEN && stream->is_writable())
+    std::shared_ptr<Stream> peer = stream->peer.lock();
+    bool is_told = stream->notices == 0 && peer && peer->state == Stream::OPEN;
+    if (e->output && stream->state == Stream::OPEN && stream->is_writable() && is_told)
         world->fail("quiet, but a connection (%d, %s) has not written what there is room for", e->fd, name);
-    if (e->deadline != ENTRY_NEVER && e->armed_at > e->deadline)
+    // The timer, or an order that arms it and that the poller will read by then.
+    Time looked_at = e->order_posted ? entry_min(e->armed_at, e->poller->sleep_until) : e->armed_at;
+    if (e->deadline != ENTRY_NEVER && looked_at > e->deadline)
         world->fail("quiet, but a connection (%d, %s) has an unarmed deadline", e->fd, name);
-    if (e->deadline + 200 * US < world->now)
+    if (e->deadline < world->now - 200 * US)
         world->fail("quiet, but a connection (%d, %s) is past its deadline", e->fd, name);
-    if (e->aborted || e->job_posted || e->order_posted || (e->job_wanted && !e->busy))
+    if (e->aborted || e->job_posted || e->job_wanted)
         world->fail("quiet, but a connection (%d, %s) has something to do", e->fd, name);
 }
 
 void check_poller(const struct weft_poller *poller) {
     if (!poller->born)
         return;
-    if (poller->inbox)
-        world->fail("quiet, but poller %u has orders it has not read", poller->index);
+    for (const struct weft_msg *msg = poller->inbox; msg; msg = msg->next) {
+        if (due_of(msg) < poller->sleep_until)
+            world->fail("quiet, but poller %u has not read an order it should", poller->index);
+    }
     if (poller->ready_count)
         world->fail("quiet, but poller %u has work", poller->index);
     if (lease_is_out(poller->lease))
@@ -70,6 +78,33 @@ void check_poller(const struct weft_poller *poller) {
 }
 
 } // namespace
+
+void print_pool(Program *program) {
+    struct mpoller *pool = program->sched.get_communicator()->get_pool();
+    if (!pool || !pool->pollers)
+        return;
+    printf("  pool: live %u, queued %u, permits %d, called %u, workers %u, relays %llu, refused %llu%s%s%s\n", pool->live,
+           pool->queued, pool->permits, pool->called, pool->workers,
+           static_cast<unsigned long long>(pool->stats.relays), static_cast<unsigned long long>(pool->stats.refused),
+           pool->orphans ? ", orphans" : "", pool->watch ? "" : ", no watch", pool->stopping ? ", stopping" : "");
+    for (unsigned i = 0; i < pool->count; i++) {
+        const struct weft_poller *p = &pool->pollers[i];
+        printf("  poller %u: lease %s, ready %u%s%s%s, load %u\n", i, lease_is_out(p->lease) ? "out" : "held",
+               p->ready_count, p->born ? "" : ", not born", p->inbox ? ", inbox" : "", p->closing ? ", closing" : "",
+               p->load);
+        for (int32_t k = 0; k < p->slot_count; k++) {
+            const struct pollable *node = p->slots[k].node;
+            if (!node || (node->ops != &CommClientMachine::ops && node->ops != &CommServerMachine::ops))
+                continue;
+            const CommConnEntry *e = static_cast<const CommConnEntry *>(node);
+            printf("    descriptor %d: %s%s%s%s%s%s%s%s%s, refs %u, session %s\n", e->fd,
+                   CommConnEntry::state_name(static_cast<CommConnEntry::State>(e->state)), e->busy ? ", busy" : "",
+                   e->readable ? ", readable" : "", e->writable ? ", writable" : "", e->eof ? ", eof" : "",
+                   e->aborted ? ", aborted" : "", e->order_posted ? ", order posted" : "",
+                   e->job_posted ? ", job posted" : "", e->output ? ", output" : "", e->refs, e->session ? "yes" : "no");
+        }
+    }
+}
 
 void check_quiet(Program *program) {
     struct mpoller *pool = program->sched.get_communicator()->get_pool();

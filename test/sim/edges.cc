@@ -4,6 +4,7 @@
 // The linker's --wrap turns calls from one file of the kernel to a function of another to __wrap_<name>; the function
 // itself is __real_<name>. So the kernel needs no hooks for its tests.
 #include <stdio.h>
+#include <map>
 
 #include "kernel/entry.h"
 #include "kernel/pool.h"
@@ -12,6 +13,15 @@
 namespace sim {
 
 EdgeCounts *edges;
+
+namespace {
+
+std::map<const struct weft_msg *, uint64_t> dues; // of the orders that were given; asked only for those in an inbox
+
+} // namespace
+
+uint64_t due_of(const struct weft_msg *msg) { return dues[msg]; }
+void forget_dues() { dues.clear(); }
 
 void print_edges() {
     int legal = 0, never = 0;
@@ -100,9 +110,11 @@ void __wrap_pool_call_for_queue(struct mpoller *pool) {
 }
 
 void __wrap_poller_do(struct weft_poller *poller, struct weft_msg *msg, uint64_t due) {
+    uint64_t wanted = due;
     // Planted: an order that can wait is believed to wait for ever.
     if (world->planted(sim::KEEP_REARM) && due != 0)
         due = UINT64_MAX;
+    sim::dues[msg] = wanted;
     __real_poller_do(poller, msg, due);
 }
 

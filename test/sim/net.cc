@@ -84,6 +84,15 @@ size_t Stream::room() const {
     return used < to->window ? to->window - used : 0;
 }
 
+void Stream::notice_later() {
+    std::shared_ptr<Stream> self = shared_from_this();
+    notices++;
+    world->at(world->now + delay(), [self]() {
+        self->notices--;
+        self->changed(EPOLLOUT);
+    });
+}
+
 void Stream::compact() {
     if (in_begin == in.size()) {
         in.clear();
@@ -100,7 +109,7 @@ ssize_t Stream::receive(char *buf, size_t size) {
         std::shared_ptr<Stream> from = peer.lock();
         if (from && from->no_space && from->is_writable()) {
             from->no_space = false;
-            world->at(world->now + delay(), [from]() { from->changed(EPOLLOUT); });
+            from->notice_later();
         }
         return static_cast<ssize_t>(n);
     }
@@ -139,8 +148,7 @@ ssize_t Stream::send(const char *bytes, size_t size) {
     }
     if (!is_raw && world->rng.ppm(world->tuning.full_write)) {
         // The system is short of buffers for a moment.
-        std::shared_ptr<Stream> self = shared_from_this();
-        world->at(world->now + delay(), [self]() { self->changed(EPOLLOUT); });
+        this->notice_later();
         errno = EAGAIN;
         return -1;
     }

@@ -80,6 +80,7 @@ public:
     bool is_closed = false;
     bool abortive = false;
     bool no_space = false;
+    int notices = 0; // of room, under way to this end
     bool is_raw = false; // belongs to a scripted peer: no descriptor
     int error = 0;
     Time last_arrival = 0; // of what this end has sent
@@ -88,6 +89,7 @@ public:
 private:
     void transmit(std::function<void(Stream *)> what);
     void send_reset();
+    void notice_later();
     void compact();
 };
 

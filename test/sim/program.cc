@@ -226,7 +226,7 @@ void Program::set_up_targets() {
     }
 }
 
-void Program::set_up() {
+bool Program::set_up() {
     Random &rng = world->rng;
     polite = rng.percent(15);
     finite = polite || rng.percent(60);
@@ -240,8 +240,11 @@ void Program::set_up() {
         t.fd_limit = 1000;
     }
     permits_ = rng.number(1, 4);
-    if (sched.init(static_cast<size_t>(rng.number(1, 3)), static_cast<size_t>(permits_)) < 0)
-        world->fail("no engine: %s", strerror(errno));
+    if (sched.init(static_cast<size_t>(rng.number(1, 3)), static_cast<size_t>(permits_)) < 0) {
+        if (net->open_count() > 0)
+            world->fail("%zu descriptors are left open by a failed init", net->open_count());
+        return false;
+    }
     struct mpoller *pool = sched.get_communicator()->get_pool();
     pool->watch_disabled = rng.percent(10);
     sched.set_handler_mode(static_cast<CommHandlerMode>(rng.below(3)));
@@ -259,6 +262,7 @@ void Program::set_up() {
         this->bind(server);
     }
     this->set_up_targets();
+    return true;
 }
 
 void Program::operation() {
@@ -329,6 +333,8 @@ void Program::wait_until(std::function<bool()> done, Time most, const char *what
 }
 
 void Program::close_down() {
+    if (!deinit_early_)
+        world->nap(world->rng.spread(1 * US, 6 * SEC));
     gate = true;
     this->wait_until([this]() { return threads_ == 0; }, 600 * SEC, "the program's threads have ended");
     if (!deinit_early_ && finite) {
@@ -398,20 +404,22 @@ void Program::check_end() {
 
 void Program::run() {
     Random &rng = world->rng;
-    this->set_up();
+    if (!this->set_up())
+        return;
     world->when_quiet = [this]() { check_quiet(this); };
+    world->when_failed = [this]() { print_pool(this); };
     for (int i = 0; i < 2; i++)
         world->spawn("helper", [this]() { this->helper(); });
     threads_ = rng.number(1, 4);
     for (int i = threads_; i > 0; i--)
-        world->spawn("thread", [this]() { this->thread(static_cast<int>(world->rng.spread(2, 40))); });
+        world->spawn("thread", [this]() { this->thread(static_cast<int>(world->rng.spread(4, 120))); });
     if (deinit_early_)
         world->nap(rng.spread(1 * US, 300 * MS));
     else
         this->wait_until([this]() { return threads_ == 0; }, 600 * SEC, "the program's threads have ended");
     this->close_down();
     this->tear_down();
-    world->when_quiet = nullptr;
+    world->when_quiet = world->when_failed = nullptr;
 }
 
 } // namespace sim

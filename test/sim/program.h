@@ -105,7 +105,7 @@ public:
     std::vector<std::unique_ptr<Target>> targets;
 
 private:
-    void set_up();
+    bool set_up(); // false when the system denied an engine
     void set_up_targets();
     void bind(Server *server);
     void unbind(Server *server);
@@ -133,6 +133,7 @@ std::shared_ptr<Listener> spawn_server_peer(Program *program);
 
 // checks.cc
 void check_quiet(Program *program);
+void print_pool(Program *program);
 void check_service(CommService *service);
 void check_target(CommTarget *target);
 void check_pool_at_stop(struct mpoller *pool);
@@ -143,6 +144,9 @@ struct EdgeCounts {
 };
 extern EdgeCounts *edges;
 void print_edges();
+// By when an order that stands in an inbox must be read.
+uint64_t due_of(const struct weft_msg *msg);
+void forget_dues();
 
 // alloc.cc: blocks that are allocated now; 0 where that is not counted.
 long live_blocks();

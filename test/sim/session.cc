@@ -62,7 +62,7 @@ int FrameIn::append(const void *buf, size_t *size) {
     }
     if (result < 0 && strict_)
         world->fail("a message is broken: %s", parser.wrong);
-    if (result == 0 && serving_ && parser.has_head() && rng.percent(5)) {
+    if (result == 0 && serving_ && parser.has_head() && !program_->polite && rng.percent(5)) {
         std::string note = make_frame(PUSHED, parser.head.id, 4, 0, 0);
         int n = this->feedback(note.data(), note.size());
         if (n > 0 && static_cast<size_t>(n) < note.size())
@@ -115,7 +115,7 @@ ClientTask::ClientTask(Program *program, CommSchedObject *object_in, bool hostil
     first_ms_ = rng.percent(70) ? 0 : some_timeout(program->finite, 2000);
     keep_ms_ = rng.percent(20) ? 0 : some_timeout(false, 3000);
     if (rng.percent(30))
-        this->set_wait_timeout(rng.percent(30) ? 0 : some_timeout(program->finite, 2000));
+        this->set_wait_timeout(rng.percent(30) ? 0 : some_timeout(true, 2000)); // else a thread of ours hangs
     program_->account.clients++;
     program_->account.begun++;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <algorithm>
 
+#include "kernel/worker.h"
 #include "net.h"
 #include "world.h"
 
@@ -284,8 +285,8 @@ void sys_unlock(struct weft_lock *lock) WEFT_TSA(no_thread_safety_analysis) {
 
 int sys_thread_start(struct sys_thread *thread, void (*run)(struct worker *), struct worker *arg) {
     world->point(sim::AT_CALL);
-    // The first few are always had: a machine without any threads proves nothing.
-    if (world->alive() > 12 && drawn_error(world->tuning.thread_error, {EAGAIN}))
+    // Where the watch can step in, the pool must live without.
+    if (arg->pool->watch && drawn_error(world->tuning.thread_error, {EAGAIN}))
         return -1;
     sim::Fiber *fiber = world->spawn("worker", [run, arg]() { run(arg); });
     thread->id = fiber->id;

@@ -16,6 +16,7 @@ World *world;
 namespace {
 
 constexpr uint64_t MOST_STEPS = 20000000;
+constexpr unsigned SLICE = 3000; // points after which another fiber has its turn in any case
 constexpr Time MOST_TIME = 3600 * SEC;
 
 } // namespace
@@ -111,6 +112,7 @@ void World::reap(Fiber *fiber) {
 void World::leave(bool last) {
     Fiber *self = current_;
     self->saved_errno = errno;
+    alone_ = 0;
     Context::change(&self->context, &home_, last);
     errno = self->saved_errno;
 }
@@ -128,7 +130,7 @@ void World::point(Point kind) {
         stall(rng.spread(1, tuning.stall_most));
         return;
     }
-    if (drawn < tuning.stall[kind] + tuning.turn[kind])
+    if (drawn < tuning.stall[kind] + tuning.turn[kind] || ++alone_ > SLICE)
         yield();
 }
 
@@ -287,6 +289,8 @@ void World::fail(const char *format, ...) {
            static_cast<double>(now - begin) / 1000.0, static_cast<unsigned long long>(steps_),
            current_ ? current_->name.c_str() : "the scheduler", text);
     dump();
+    if (when_failed)
+        when_failed();
     fflush(stdout);
     _exit(2);
 }

@@ -88,6 +88,7 @@ public:
     Time now;
     bool ending = false; // the program is done; scripted peers leave
     std::function<void()> when_quiet;
+    std::function<void()> when_failed; // tells more
 
 private:
     static void enter();
@@ -106,6 +107,7 @@ private:
     Time next_event_ = NEVER;
     unsigned last_id_ = 0;
     uint64_t steps_ = 0;
+    unsigned alone_ = 0; // points since the last switch
     bool tracing_;
     Plant plant_;
 };

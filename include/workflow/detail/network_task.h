@@ -6,9 +6,9 @@
 #define WEFT_DETAIL_NETWORK_TASK_H
 
 #include <errno.h>
+#include <functional>
 #include <string.h>
 #include <sys/socket.h>
-#include <functional>
 #include <utility>
 
 #include "../WFTask.h"
@@ -83,9 +83,9 @@ protected:
     virtual ~WFClientTask() {}
 };
 
-// Answers a request. When the request is whole the task makes its series: process(task) runs as its first element, then
-// whatever it pushed, and last the task itself, which sends the response. It is deleted with its series. A request that
-// never becomes whole ends without any of this.
+// Answers a request. When the request is whole the task makes its series: process(task) runs as its
+// first element, then whatever it pushed, and last the task itself, which sends the response. It is
+// deleted with its series. A request that never becomes whole ends without any of this.
 template <class REQ, class RESP>
 class WFServerTask : public WFNetworkTask<REQ, RESP> {
 protected:
@@ -133,7 +133,8 @@ protected:
         virtual SubTask *done() { return series_of(this)->pop(); }
 
         std::function<void(WFNetworkTask<REQ, RESP> *)> &process;
-        // NULL exactly while get_connection() is closed to the program: from the end of process to the callback.
+        // NULL exactly while get_connection() is closed to the program: from the end of process to
+        // the callback.
         WFServerTask<REQ, RESP> *task;
     } processor;
 
@@ -145,7 +146,8 @@ protected:
             this->set_last_task(task_in);
         }
 
-        // The task is deleted with the series and not with those that wait. Unanswered, it closes its connection.
+        // The task is deleted with the series and not with those that wait. Unanswered, it closes
+        // its connection.
         virtual void cancel() {
             if (this->get_last_task() == this->task)
                 this->unset_last_task();
@@ -163,7 +165,8 @@ protected:
     };
 
 public:
-    // `proc` is kept by reference. With neither service nor scheduler it can be made and deleted, no more.
+    // `proc` is kept by reference. With neither service nor scheduler it can be made and deleted,
+    // no more.
     WFServerTask(CommService *service, CommScheduler *scheduler_in,
                  std::function<void(WFNetworkTask<REQ, RESP> *)> &proc)
         : WFNetworkTask<REQ, RESP>(NULL, scheduler_in, nullptr), processor(this, proc) {

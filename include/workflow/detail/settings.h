@@ -1,8 +1,9 @@
 // Weft public header, room: kernel - the settings of the whole process, and their defaults
 // SPDX-License-Identifier: Apache-2.0
 //
-// A header of its own, below WFGlobal.h, so that the rooms which are only told of settings need not know the engine.
-// Each part of the engine reads the settings once, when it is first used. The strings are not copied.
+// A header of its own, below WFGlobal.h, so that the rooms which are only told of settings need not
+// know the engine. Each part of the engine reads the settings once, when it is first used. The
+// strings are not copied.
 
 #ifndef WEFT_DETAIL_SETTINGS_H
 #define WEFT_DETAIL_SETTINGS_H

@@ -15,13 +15,13 @@ namespace detail {
 // A program did what no program may do: says what on standard error, and aborts.
 [[noreturn]] void misuse(const char *what);
 
-// A task that somebody else owns already must be neither started nor dismissed: end with a message that names the call,
-// such as "WFTimerTask::start()".
+// A task that somebody else owns already must be neither started nor dismissed: end with a message
+// that names the call, such as "WFTimerTask::start()".
 void check_start(const SubTask *task, const char *call);
 void check_dismiss(const SubTask *task, const char *call);
 
-// A lock of one byte for critical sections of a few instructions that are hardly ever contended: letting it go is a
-// plain store. Who waits spins for a moment, then yields.
+// A lock of one byte for critical sections of a few instructions that are hardly ever contended:
+// letting it go is a plain store. Who waits spins for a moment, then yields.
 class WEFT_TSA(capability("mutex")) SpinLock {
 public:
     SpinLock() : held_(false) {}

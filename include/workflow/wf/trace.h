@@ -19,7 +19,8 @@ enum class TraceKind {
 // One event. Of one series events come in order, each start with its end, never two at a time.
 struct TraceEvent {
     TraceKind kind;
-    // At its start the task is alive, so its type can be asked for. At its end the address only says which it was.
+    // At its start the task is alive, so its type can be asked for. At its end the address only
+    // says which it was.
     const SubTask *task;
     // Alive in both.
     const SeriesWork *series;
@@ -27,12 +28,13 @@ struct TraceEvent {
     const ParallelTask *parallel;
 };
 
-// Called on the thread where it happens, on many threads at a time, and within the time of the tasks. It must not touch
-// the series, start nothing, and block for nothing.
+// Called on the thread where it happens, on many threads at a time, and within the time of the
+// tasks. It must not touch the series, start nothing, and block for nothing.
 typedef void (*TraceHook)(const TraceEvent &event);
 
-// Sets the hook of the process, NULL for none, and returns the one before. From any thread; those that are just calling
-// the old hook may still do so for a moment. Tasks that run meanwhile may show an end without a start.
+// Sets the hook of the process, NULL for none, and returns the one before. From any thread; those
+// that are just calling the old hook may still do so for a moment. Tasks that run meanwhile may
+// show an end without a start.
 TraceHook set_trace_hook(TraceHook hook);
 
 } // namespace wf

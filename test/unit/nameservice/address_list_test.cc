@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <net/if.h>
 #include <netinet/in.h>
-#include <sys/un.h>
 #include <string>
+#include <sys/un.h>
 
 #include "nameservice/resolver.h"
 #include "unit/nameservice/ns_engine.h"
@@ -47,8 +47,9 @@ TEST(AddressList, LiteralsAreToldFromNames) {
     EXPECT_EQ(family, AF_INET6);
     EXPECT_EQ(parse("::ffff:1.2.3.4", &family), Literal::ADDRESS);
     EXPECT_EQ(family, AF_INET6);
-    for (const char *name : {"", "localhost", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.4 ", "01:02",
-                             ":", "::1::", "1e100.net", "[::1]", "::1%no-such-interface", "::1%"})
+    for (const char *name :
+         {"", "localhost", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.4 ", "01:02", ":",
+          "::1::", "1e100.net", "[::1]", "::1%no-such-interface", "::1%"})
         EXPECT_EQ(parse(name), Literal::NONE) << name;
 }
 

@@ -1,7 +1,7 @@
 // Weft - tests of DnsCache: how long entries hold, and who resolves them again
 // SPDX-License-Identifier: Apache-2.0
-#include <gtest/gtest.h>
 #include <atomic>
+#include <gtest/gtest.h>
 #include <string>
 #include <thread>
 #include <vector>
@@ -39,10 +39,13 @@ TEST_F(DnsCacheTest, AllFormsOfTheKeyAreOne) {
     std::string host = "a.example";
     DnsCache::HostPort pair(host, 80);
     const DnsCache::DnsHandle *put = cache.put(pair, make_list({"10.0.0.1"}, 80), 10, 10);
-    const DnsCache::DnsHandle *handles[] = {
-        cache.get(pair, GET_TYPE_TTL), cache.get_ttl(pair),        cache.get_ttl(host, 80),
-        cache.get_ttl("a.example", 80), cache.get_confident(pair), cache.get_confident(host, 80),
-        cache.get_confident("a.example", 80)};
+    const DnsCache::DnsHandle *handles[] = {cache.get(pair, GET_TYPE_TTL),
+                                            cache.get_ttl(pair),
+                                            cache.get_ttl(host, 80),
+                                            cache.get_ttl("a.example", 80),
+                                            cache.get_confident(pair),
+                                            cache.get_confident(host, 80),
+                                            cache.get_confident("a.example", 80)};
     for (const DnsCache::DnsHandle *handle : handles) {
         EXPECT_EQ(handle, put);
         cache.release(handle);
@@ -124,8 +127,9 @@ TEST_F(DnsCacheTest, ForgetsTheLongestUnused) {
     put("left", FOR_EVER, FOR_EVER);
     for (int i = 0; i < 300000; i++) {
         put(("host" + std::to_string(i)).c_str(), FOR_EVER, FOR_EVER);
-        if (i % 1000 == 0)
+        if (i % 1000 == 0) {
             EXPECT_TRUE(has_ttl("kept"));
+        }
     }
     EXPECT_TRUE(has_ttl("kept"));
     EXPECT_FALSE(has_ttl("left"));

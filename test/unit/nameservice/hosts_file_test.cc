@@ -2,15 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nameservice/hosts_file.h"
 
-#include <gtest/gtest.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <gtest/gtest.h>
+#include <stdlib.h>
 #include <string>
+#include <sys/stat.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include "unit/nameservice/ns_engine.h"
@@ -31,7 +31,8 @@ protected:
     }
     ~HostsFileTest() override { std::filesystem::remove_all(dir); }
 
-    // A new file each time, so that its inode tells the versions apart within one tick of the file system's clock.
+    // A new file each time, so that its inode tells the versions apart within one tick of the file
+    // system's clock.
     void write(const std::string &text) {
         std::ofstream(dir + "/new") << text;
         std::filesystem::rename(dir + "/new", path);

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "workflow/WFNameService.h"
 
+#include <atomic>
 #include <errno.h>
 #include <gtest/gtest.h>
-#include <atomic>
 #include <thread>
 #include <vector>
 

@@ -3,10 +3,10 @@
 #include "unit/nameservice/ns_engine.h"
 
 #include <arpa/inet.h>
+#include <atomic>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/un.h>
-#include <atomic>
 
 #include "nameservice/ns_clock.h"
 #include "workflow/WFTask.h"
@@ -108,6 +108,16 @@ void FakeLookup::answer(const std::vector<std::string> &ips) {
     EXPECT_TRUE(answer.addresses.add_all(list, port));
     wf::detail::address_list_free(list);
     sink->answer(answer);
+}
+
+bool FakeLookup::has_open() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return !open_.empty();
+}
+
+void FakeLookup::answer_rest() {
+    while (this->has_open())
+        this->answer("");
 }
 
 router_callback_t Results::callback() {

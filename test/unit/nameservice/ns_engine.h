@@ -3,8 +3,8 @@
 #ifndef WEFT_TEST_NS_ENGINE_H
 #define WEFT_TEST_NS_ENGINE_H
 
-#include <gtest/gtest.h>
 #include <condition_variable>
+#include <gtest/gtest.h>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -59,8 +59,12 @@ public:
     // Answers the oldest open question; "" is a failure with EAI_NONAME.
     void answer(const std::string &ip) { this->answer(std::vector<std::string>(!ip.empty(), ip)); }
     void answer(const std::vector<std::string> &ips);
+    // Lets every open question fail.
+    void answer_rest();
 
 private:
+    bool has_open();
+
     std::mutex mutex_;
     std::condition_variable changed_;
     std::vector<std::string> questions_;
@@ -90,6 +94,10 @@ private:
 class NsTest : public testing::Test {
 protected:
     NsTest() : engine(new NsEngine) { engine->resolver.set_lookup(&lookup); }
+    ~NsTest() override {
+        lookup.answer_rest();
+        engine->end();
+    }
 
     // A task for that place; the parameters live as long as the test.
     WFRouterTask *task(const char *host, const char *port, int retry_times = 0,
@@ -106,10 +114,14 @@ private:
     std::vector<std::unique_ptr<WFNSParams>> params_;
 };
 
-// The address a result leads to, as "ip:port" or the path of a unix socket; only for results with one address.
+// The address a result leads to, as "ip:port" or the path of a unix socket; only for results with
+// one address.
 std::string address_of(const RouteManager::RouteResult &route);
 
 // A list of one node that the caller frees with address_list_free().
 struct addrinfo *make_list(const std::vector<std::string> &ips, unsigned short port);
+
+// How often operator new was called on the calling thread.
+size_t allocations_of_this_thread();
 
 #endif

@@ -1,9 +1,9 @@
 // Weft - tests of WFResolverTask: the order in which a name is resolved, and who asks whom
 // SPDX-License-Identifier: Apache-2.0
-#include <stdlib.h>
-#include <string.h>
 #include <filesystem>
 #include <fstream>
+#include <stdlib.h>
+#include <string.h>
 #include <string>
 #include <thread>
 #include <vector>
@@ -34,9 +34,8 @@ protected:
 } // namespace
 
 TEST_F(ResolverTest, LiteralsResolveInPlaceAndForEver) {
-    const char *hosts[][2] = {{"127.0.0.1", "127.0.0.1:80"},
-                              {"::1", "[::1]:80"},
-                              {"/tmp/weft.sock", "/tmp/weft.sock"}};
+    const char *hosts[][2] = {
+        {"127.0.0.1", "127.0.0.1:80"}, {"::1", "[::1]:80"}, {"/tmp/weft.sock", "/tmp/weft.sock"}};
     for (int round = 0; round < 2; round++) {
         for (auto &[host, address] : hosts) {
             Results::One one = resolve_here(task(host, "80"));

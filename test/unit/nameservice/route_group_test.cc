@@ -1,13 +1,13 @@
 // Weft - tests of route groups: a failing address of several is left alone for a while
 // SPDX-License-Identifier: Apache-2.0
 #include <arpa/inet.h>
-#include <netinet/in.h>
-#include <string.h>
-#include <unistd.h>
 #include <condition_variable>
 #include <mutex>
+#include <netinet/in.h>
+#include <string.h>
 #include <string>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include "nameservice/address_list.h"
@@ -15,8 +15,8 @@
 
 namespace {
 
-// Three addresses on ports where nobody listens, unless a test puts a listener there. What is in the group shows in
-// its limit on connections, the sum of its members'.
+// Three addresses on ports where nobody listens, unless a test puts a listener there. What is in
+// the group shows in its limit on connections, the sum of its members'.
 class RouteGroupTest : public NsTest {
 protected:
     static constexpr size_t EACH = 10;
@@ -34,7 +34,8 @@ protected:
     }
     ~RouteGroupTest() override { wf::detail::address_list_free(list); }
 
-    // The target of one address alone is not the member of the group, so members are found by asking for a connection.
+    // The target of one address alone is not the member of the group, so members are found by
+    // asking for a connection.
     std::vector<CommTarget *> members(size_t n);
     void fail(CommTarget *target) { RouteManager::notify_unavailable(route.cookie, target); }
     void recover(CommTarget *target) { RouteManager::notify_available(route.cookie, target); }
@@ -109,16 +110,16 @@ private:
 } // namespace
 
 std::vector<CommTarget *> RouteGroupTest::members(size_t n) {
-    // A group hands out its members in turn while their loads are equal, and a refused request gives the load back. To
-    // see each of them, calls are held open by peers that never answer.
+    // A group hands out its members in turn while their loads are equal, and a refused request
+    // gives the load back. To see each of them, calls are held open by peers that never answer.
     std::vector<CommTarget *> found;
     std::vector<std::unique_ptr<SilentPeer>> peers;
     std::vector<std::unique_ptr<Call>> calls;
     wf::detail::AddressList made;
     for (size_t i = 0; i < n; i++) {
         peers.push_back(std::make_unique<SilentPeer>());
-        EXPECT_TRUE(made.add(reinterpret_cast<struct sockaddr *>(&peers[i]->addr),
-                             sizeof peers[i]->addr));
+        EXPECT_TRUE(
+            made.add(reinterpret_cast<struct sockaddr *>(&peers[i]->addr), sizeof peers[i]->addr));
     }
     wf::detail::address_list_free(list);
     list = made.take();
