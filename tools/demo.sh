@@ -107,10 +107,8 @@ TEXT
 row client request status ms conn answer
 ask_curl /quote/tea
 ask_curl /quote/coffee
-good=$number
 ask_weft /quote/tea 3
 ask_curl '/quote/tea?slow'
-slow=$number
 ask_weft '/quote/tea?slow' 1
 
 "$demo" load "$url/quote/tea" 64 3 >"$work/load" || fail "the load saw failures: $(cat "$work/load")"
@@ -140,11 +138,11 @@ echo
 # Ask until the slow back end has come back, so that its whole bar can be drawn.
 for _ in $(seq 100); do
     picture "$slow" >"$work/picture"
-    grep -q 'too late' "$work/picture" && break
+    grep -q 'choose.*too late' "$work/picture" && break
     sleep 0.05
 done
 cat "$work/picture"
-grep -q 'too late' "$work/picture" || fail "the late back end never came back"
+grep -q 'choose.*too late' "$work/picture" || fail "the late back end never came back"
 
 if [ $keep = yes ]; then
     cat <<TEXT

@@ -391,6 +391,8 @@ public:
 private:
     static void schedule(struct mpoller *pool, struct weft_job *job);
     static void run_scheduled(void *job);
+    bool enter();
+    int listen(CommService *service, int fd);
 
     struct mpoller *pool_;
     CommEventHandler *event_handler_;

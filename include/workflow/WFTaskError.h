@@ -43,7 +43,10 @@ enum {
 
     // Consul.
     WFT_ERR_CONSUL_API_UNKNOWN = 6001,
-    WFT_ERR_CONSUL_CHECK_RESPONSE_FAILED = 6002
+    WFT_ERR_CONSUL_CHECK_RESPONSE_FAILED = 6002,
+
+    // Weft's own: the body of a go or thread task threw.
+    WFT_ERR_TASK_EXCEPTION = 9001
 };
 
 #endif

@@ -49,7 +49,7 @@ void CommClientMachine::run(CommConnEntry *entry) {
     CommOutcome out;
     while (!entry->busy && !out.session && step(entry, &out)) {
     }
-    if (out.session && entry->readable && entry->state != CommConnEntry::CLOSING)
+    if (out.session && (entry->readable || entry->aborted) && entry->state != CommConnEntry::CLOSING)
         entry->want_job();
     entry->unlock();
     if (out.session)
@@ -405,6 +405,7 @@ void CommClientMachine::complete(CommConnEntry *entry, int keep_alive, CommOutco
         return;
     }
     entry->set_state(CommConnEntry::PARKED);
+    entry->timed_out = false; // while append() ran; it was in time after all
     entry->set_deadline(ms_after(keep_alive));
     CommTarget *target = entry->target;
     entry->ref();

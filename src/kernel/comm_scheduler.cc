@@ -193,6 +193,8 @@ int CommSchedGroup::add(CommSchedTarget *target) {
         this->max_load += target->max_load;
         target->group = this;
         target->load_lock = &this->lock;
+        while (this->waiters.first && target->take_slot())
+            this->waiters.first->grant(target);
     }
     sys_unlock(&this->lock);
     if (error)

@@ -93,5 +93,8 @@ void CommWaiter::handle(int result, int) {
         return;
     int error = errno;
     target->release();
-    resume(session, target, CS_STATE_ERROR, error);
+    if (error == ECANCELED && comm->is_closing())
+        resume(session, target, CS_STATE_STOPPED, 0);
+    else
+        resume(session, target, CS_STATE_ERROR, error);
 }

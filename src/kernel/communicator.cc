@@ -27,14 +27,9 @@ int Communicator::init(size_t poller_threads, size_t handler_threads) {
 
 namespace {
 
-// The end, for one poller: its descriptors and timers are told, and what comes later finds it closing.
+// The end, for one poller.
 void close_poller(struct weft_msg *, struct weft_poller *poller) {
-    poller->closing = true;
-    for (int32_t i = 0; i < poller->slot_count; i++) {
-        struct pollable *node = poller->slots[i].node;
-        if (node)
-            node->ops->abort(node);
-    }
+    poller_close(poller);
     mpoller_leave(poller->pool);
 }
 
@@ -67,16 +62,30 @@ void Communicator::deinit() {
     this->pool_ = nullptr;
 }
 
+// The gate. What passes is counted first, so that close() either is seen here or waits for it.
+bool Communicator::enter() {
+    if (this->pool_) {
+        a32_add(&this->pool_->live, 1);
+        if (!this->stopping_)
+            return true;
+        mpoller_leave(this->pool_);
+    }
+    errno = ECANCELED;
+    return false;
+}
+
 int Communicator::request(CommSession *session, CommTarget *target) {
     if (session->passive_) {
         errno = EINVAL;
         return -1;
     }
-    if (this->stopping_) {
-        errno = ECANCELED;
+    if (!this->enter())
         return -1;
-    }
-    return CommClientMachine::request(this, session, target);
+    int ret = CommClientMachine::request(this, session, target);
+    int error = errno;
+    mpoller_leave(this->pool_);
+    errno = error;
+    return ret;
 }
 
 int Communicator::reply(CommSession *session) {
@@ -104,13 +113,17 @@ int Communicator::shutdown(CommSession *session) {
 }
 
 int Communicator::bind(CommService *service) {
-    if (this->stopping_) {
-        errno = ECANCELED;
+    if (!this->enter())
         return -1;
-    }
     int fd = CommListener::open(service);
-    if (fd < 0)
-        return -1;
+    int ret = fd < 0 ? -1 : this->listen(service, fd);
+    int error = errno;
+    mpoller_leave(this->pool_);
+    errno = error;
+    return ret;
+}
+
+int Communicator::listen(CommService *service, int fd) {
     CommListener *listener = new (std::nothrow) CommListener(this, service, fd);
     if (!listener) {
         sys_close(fd);
@@ -139,11 +152,15 @@ void Communicator::unbind(CommService *service) {
 }
 
 int Communicator::sleep(SleepSession *session) {
-    if (this->stopping_ || !this->pool_) {
+    if (!this->enter()) {
         CommSleep::refuse(session);
         return 0;
     }
-    return CommSleep::start(this->pool_, session);
+    int ret = CommSleep::start(this->pool_, session);
+    int error = errno;
+    mpoller_leave(this->pool_);
+    errno = error;
+    return ret;
 }
 
 int Communicator::unsleep(SleepSession *session) { return CommSleep::cancel(session); }

@@ -107,8 +107,8 @@ void CommConnEntry::unlock() {
     sys_unlock(&mutex);
     if (post)
         poller_do(home, &order, due);
-    else if (now)
-        poller_wake(home); // the posted order may have been one that can wait
+    else
+        poller_wake(home, due); // the posted order may have been one that can wait longer
 }
 
 void CommConnEntry::run_order(struct weft_msg *msg, struct weft_poller *driver) {

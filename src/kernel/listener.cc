@@ -109,24 +109,29 @@ void CommListener::run_ended(struct weft_job *job) {
     struct mpoller *pool = self->comm_->get_pool();
     service->handle_stop(self->stop_error_);
     pollable_unref(self);
-    if (--service->refs_ == 0)
-        service->handle_unbound();
     mpoller_leave(pool);
 }
 
 void CommListener::on_release(struct pollable *node) {
     CommListener *self = static_cast<CommListener *>(node);
+    CommService *service = self->service_;
     if (self->reserve_ >= 0)
         sys_close(self->reserve_);
     delete self;
+    if (--service->refs_ == 0)
+        service->handle_unbound();
 }
 
 void CommListener::on_event(struct pollable *node, uint32_t) {
     CommListener *self = static_cast<CommListener *>(node);
+    struct mpoller *pool = self->comm_->get_pool();
+    // Counted first: a stop that is not seen below comes later, and the end then waits for what is accepted here.
+    a32_add(&pool->live, 1);
     for (int i = 0; i < ACCEPT_AT_ONCE && !a32_load(&self->stopped_); i++) {
         if (!self->accept_one())
             break;
     }
+    mpoller_leave(pool);
 }
 
 bool CommListener::accept_one() {
@@ -177,7 +182,7 @@ void CommListener::pause() {
 void CommListener::run_pause(struct weft_msg *msg, struct weft_poller *poller) {
     CommListener *self = static_cast<Part<weft_msg> *>(msg)->listener;
     a32_store(&self->pause_posted_, 0);
-    if (self->slot == POLLER_NO_SLOT || poller_modify(poller, self, 0) < 0)
+    if (self->slot == POLLER_NO_SLOT || poller->closing || poller_modify(poller, self, 0) < 0)
         return;
     poller_arm(poller, &self->resume_, poller->now + self->pause_ns_);
     if (self->pause_ns_ < PAUSE_MAX_NS)

@@ -3,7 +3,8 @@
 //
 // Made by bind(), lives with one poller, and deals what it accepts out to all of them. Level-triggered, so a worker
 // that loses the poller while the program looks at a new connection leaves nothing behind: whoever drives the poller
-// next is told again. Holds the service's `bound` reference until the descriptor is closed.
+// next is told again. Holds a reference of the service as long as it lives, which is until the descriptor is closed, the
+// last accept has returned, and the service was unbound.
 //
 // Out of descriptors is a state, not a spin: a reserve descriptor is given up to accept the newcomer and close it
 // cleanly; when even that fails, accepting pauses, for 10 ms at first and up to a second.

@@ -40,13 +40,11 @@ void poller_destroy(struct weft_poller *poller) {
     free(poller->slots);
 }
 
-static void wake_before(struct weft_poller *poller, uint64_t due) {
+void poller_wake(struct weft_poller *poller, uint64_t due) {
     uint64_t until = __atomic_load_n(&poller->sleep_until, __ATOMIC_SEQ_CST);
     if (until > due && a64_cas(&poller->sleep_until, until, 0))
         sys_eventfd_signal(poller->wakefd);
 }
-
-void poller_wake(struct weft_poller *poller) { wake_before(poller, 0); }
 
 static void post(struct weft_poller *poller, struct weft_msg *msg, uint64_t due) {
     struct weft_msg *head = __atomic_load_n(&poller->inbox, __ATOMIC_RELAXED);
@@ -55,7 +53,7 @@ static void post(struct weft_poller *poller, struct weft_msg *msg, uint64_t due)
     while (!__atomic_compare_exchange_n(&poller->inbox, &head, msg, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
     // From here on the message may have run and be gone. A driver publishes its sleep before it looks at the inbox a
     // last time, so either it sees the message or we see its sleep.
-    wake_before(poller, due);
+    poller_wake(poller, due);
     if (!a32_load(&poller->born))
         mpoller_birth(poller);
 }
@@ -163,8 +161,7 @@ static void drain_inbox(struct weft_poller *poller) {
     }
 }
 
-static void fire_timers(struct weft_poller *poller) {
-    uint64_t until = poller->closing ? UINT64_MAX : poller->now;
+static void fire_timers(struct weft_poller *poller, uint64_t until) {
     if (wheel_next(&poller->wheel) > until)
         return;
     struct weft_timer *timer = wheel_advance(&poller->wheel, until);
@@ -173,13 +170,22 @@ static void fire_timers(struct weft_poller *poller) {
         timer = timer->next;
         t->msg.run(&t->msg, poller);
     }
-    if (poller->closing)
-        wheel_init(&poller->wheel, poller->now);
+}
+
+void poller_close(struct weft_poller *poller) {
+    poller->closing = true;
+    for (int32_t i = 0; i < poller->slot_count; i++) {
+        struct pollable *node = poller->slots[i].node;
+        if (node)
+            node->ops->abort(node);
+    }
+    fire_timers(poller, UINT64_MAX);
+    wheel_init(&poller->wheel, poller->now);
 }
 
 // How long to wait; publishes it first and then looks at the inbox again, so that no message is slept over, nor the end.
 static uint64_t wait_time(struct weft_poller *poller) {
-    if (poller->ready_count || poller->closing)
+    if (poller->ready_count)
         return 0;
     uint64_t until = wheel_next(&poller->wheel);
     if (until <= poller->now)
@@ -204,7 +210,7 @@ void poller_fetch(struct weft_poller *poller) {
     poller->now = sys_now();
     poller->batch_next = 0;
     poller->batch_count = n > 0 ? n : 0; // an interrupted wait is an empty one
-    fire_timers(poller);
+    fire_timers(poller, poller->now);
     drain_inbox(poller);
     poller->ready_quota = poller->ready_count;
 }

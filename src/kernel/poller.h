@@ -91,8 +91,8 @@ static inline void pollable_unref(struct pollable *node) {
 // if it would sleep past `due` (ns; 0 means now).
 void poller_do(struct weft_poller *poller, struct weft_msg *msg, uint64_t due);
 
-// Wakes the driver if it sleeps.
-void poller_wake(struct weft_poller *poller);
+// Wakes the driver if it would sleep past `due`.
+void poller_wake(struct weft_poller *poller, uint64_t due);
 
 // The rest is for the holder of the lease.
 // Registers node->fd and takes a reference. -1 with errno when the system refuses.
@@ -122,6 +122,8 @@ static inline bool poller_is_empty(const struct weft_poller *poller) {
     return poller->batch_next >= poller->batch_count && poller->ready_count == 0 &&
            !__atomic_load_n(&poller->inbox, __ATOMIC_SEQ_CST);
 }
+// The end: tells all descriptors and fires all timers; whatever comes to this poller afterwards must end at once.
+void poller_close(struct weft_poller *poller);
 // Takes the next event of the batch; NULL when it was stale.
 struct pollable *poller_take_event(struct weft_poller *poller, uint32_t *events);
 // Waits for events, at most until the next timer, and not at all while the ready list has work; then runs the orders of

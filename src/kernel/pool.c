@@ -202,15 +202,17 @@ static bool find_duty(struct mpoller *pool, struct weft_poller **poller, enum du
     return false;
 }
 
+void pool_arrive(struct mpoller *pool) {
+    sys_lock(&pool->lock);
+    if (pool->called > 0)
+        pool->called--;
+    sys_unlock(&pool->lock);
+}
+
 enum duty pool_stand_by(struct worker *worker, struct weft_poller **poller) {
     struct mpoller *pool = worker->pool;
     enum duty duty = DUTY_LEAVE;
     sys_lock(&pool->lock);
-    if (!worker->greeted) {
-        worker->greeted = true;
-        if (pool->called > 0)
-            pool->called--;
-    }
     while (!find_duty(pool, poller, &duty)) {
         if (pool->watch || pool->watch_disabled) {
             wait_idle(pool, worker);
@@ -251,7 +253,7 @@ void mpoller_stop(struct mpoller *pool) {
     a32_swap(&pool->stopping, 1);
     // A driver publishes its sleep before it looks at `stopping` a last time.
     for (unsigned i = 0; i < pool->count; i++)
-        poller_wake(&pool->pollers[i]);
+        poller_wake(&pool->pollers[i], 0);
     sys_lock(&pool->lock);
     wake_everybody(pool);
     struct worker *worker;

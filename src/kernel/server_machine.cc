@@ -75,9 +75,11 @@ void CommServerMachine::run(CommConnEntry *entry) {
     CommOutcome out;
     while (!entry->busy && !out.session && step(entry, &out)) {
     }
-    if (out.session && entry->state == CommConnEntry::S_SERVING && entry->readable)
-        buffer_pipeline(entry); // the peer may have left already: closed() shall say so
-    else if (out.session && (entry->readable || entry->input_size() > 0 || entry->eof))
+    // The peer may have left already: closed() shall say so when the program sees the request.
+    while (out.session && entry->state == CommConnEntry::S_SERVING && entry->readable && buffer_pipeline(entry)) {
+    }
+    bool serving = entry->state == CommConnEntry::S_SERVING;
+    if (out.session && (entry->aborted || (!serving && (entry->readable || entry->input_size() > 0 || entry->eof))))
         entry->want_job();
     entry->unlock();
     if (out.session)
@@ -277,6 +279,7 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     } else if (result > 0) {
         entry->set_state(CommConnEntry::S_SERVING);
         entry->deadline = ENTRY_NEVER;
+        entry->timed_out = false; // while append() ran; it was in time after all
         if (!entry->save_input(buf + taken, size - taken))
             entry->aborted = true;
         out->session = session;

@@ -36,6 +36,7 @@ int CommSleep::start(struct mpoller *pool, SleepSession *session) {
 }
 
 int CommSleep::cancel(SleepSession *session) {
+    struct weft_poller *poller = session->poller_; // once ARM_CANCELED the session may be gone
     for (;;) {
         uint32_t state = a32_load(&session->state_);
         uint32_t next = state == ARMING ? ARM_CANCELED : state == ARMED ? CANCELING : state == DUE ? DUE_CANCELED : IDLE;
@@ -46,9 +47,9 @@ int CommSleep::cancel(SleepSession *session) {
         if (!a32_cas(&session->state_, state, next))
             continue;
         if (next == CANCELING)
-            poller_do(session->poller_, &session->timed_.msg, 0);
+            poller_do(poller, &session->timed_.msg, 0);
         else if (next == ARM_CANCELED)
-            poller_wake(session->poller_);
+            poller_wake(poller, 0);
         return 0;
     }
 }
@@ -111,13 +112,15 @@ void CommSleep::run_handle(struct weft_job *job) {
     SleepSession *session = of(job);
     struct mpoller *pool = session->poller_->pool;
     uint32_t state = a32_swap(&session->state_, IDLE); // from here on a cancel is too late
+    // The gate waits for `live`, and the joining of the workers for the callback: one that calls exit() must not wait
+    // for itself.
+    mpoller_leave(pool);
     if (state == DUE)
         session->handle(SS_STATE_COMPLETE, 0);
     else if (state == DUE_CANCELED)
         session->handle(SS_STATE_ERROR, ECANCELED);
     else
         session->handle(SS_STATE_DISRUPTED, 0);
-    mpoller_leave(pool);
 }
 
 void CommSleep::refuse(SleepSession *session) { session->handle(SS_STATE_DISRUPTED, 0); }

@@ -12,15 +12,12 @@
 // Goes on with a task on another stack.
 class SubTaskDriver : public weft_job {
 public:
-    enum Step { DISPATCH, END };
-
-    static bool hand_over(SubTask *task, Step step) {
+    static bool hand_over(SubTask *task) {
         SubTaskDriver *driver = new (std::nothrow) SubTaskDriver;
         if (!driver)
             return false;
         driver->run = run_job;
         driver->task_ = task;
-        driver->step_ = step;
         if (kernel_defer(driver))
             return true;
         delete driver;
@@ -31,36 +28,58 @@ private:
     static void run_job(struct weft_job *job) {
         SubTaskDriver *driver = static_cast<SubTaskDriver *>(job);
         SubTask *task = driver->task_;
-        Step step = driver->step_;
         delete driver;
-        if (step == DISPATCH)
-            task->dispatch();
-        else
-            task->subtask_done();
+        task->subtask_done();
     }
 
     SubTask *task_;
-    Step step_;
+};
+
+// The loop that drives a series on one thread. A task that ends inside the very dispatch() made by the loop is noted,
+// and the loop goes on with it, so that a chain of tasks that end at once is a loop and not a recursion.
+struct SubTaskFrame {
+    SubTask *dispatching; // what the innermost loop of this thread is dispatching, until it ends
+    bool ended;
+    SubTaskFrame *outer;
 };
 
 void SubTask::subtask_done() {
+    SubTaskFrame **top = sys_task_frame();
+    if (*top && (*top)->dispatching == this) {
+        (*top)->dispatching = nullptr;
+        (*top)->ended = true;
+        return;
+    }
     uint32_t *depth = sys_depth();
-    if (*depth >= WORKER_MAX_DEPTH && SubTaskDriver::hand_over(this, SubTaskDriver::END))
+    if (*depth >= WORKER_MAX_DEPTH && SubTaskDriver::hand_over(this))
         return;
     ++*depth;
+    SubTaskFrame frame = {nullptr, false, *top};
+    *top = &frame;
     SubTask *current = this;
     for (;;) {
         ParallelTask *above = current->parent;
         SubTask *following = current->done();
         if (following) {
             following->parent = above;
+            frame.dispatching = following;
+            frame.ended = false;
             following->dispatch();
-            break;
+            if (!frame.ended)
+                break;
+            current = following;
+            continue;
         }
         if (!above || above->nleft.fetch_sub(1) != 1)
             break;
+        if (frame.outer && frame.outer->dispatching == above) { // the loop below is starting it this moment
+            frame.outer->dispatching = nullptr;
+            frame.outer->ended = true;
+            break;
+        }
         current = above;
     }
+    *top = frame.outer;
     --*depth;
 }
 

@@ -90,6 +90,9 @@ SYS_FN struct worker *sys_self(void);
 SYS_FN void sys_set_self(struct worker *worker);
 // How many in-place completions are on this thread's stack.
 SYS_FN uint32_t *sys_depth(void);
+// The loop that drives tasks on this thread (subtask.cc).
+struct SubTaskFrame;
+SYS_FN struct SubTaskFrame **sys_task_frame(void);
 
 // membarrier(PRIVATE_EXPEDITED): false when the system has none.
 bool sys_membarrier_init(void);

@@ -110,22 +110,20 @@ void worker_main(struct worker *worker) {
     struct weft_poller *poller;
 
     sys_set_self(worker);
+    pool_arrive(pool);
     for (;;) {
+        // First look around: it was called for something, and must call others for what it does not take.
+        enum duty duty = pool_stand_by(worker, &poller);
+        if (duty == DUTY_LEAVE)
+            break;
+        if (duty == DUTY_DRIVE)
+            drive(worker, poller);
         judge_relay(worker);
         if (a32_load(&pool->queued))
             run_queued(worker);
         lay_down_permit(worker);
-        switch (pool_stand_by(worker, &poller)) {
-        case DUTY_DRIVE:
-            drive(worker, poller);
-            break;
-        case DUTY_QUEUE:
-            break;
-        case DUTY_LEAVE:
-            sys_set_self(NULL);
-            return;
-        }
     }
+    sys_set_self(NULL);
 }
 
 // Few samples decide, with hysteresis; the counters are hints, so lost updates do no harm.

@@ -57,7 +57,6 @@ struct worker {
     bool out;                   // true exactly when the lease was let out and it has not found itself robbed
     bool permit;                // holds a permit
     bool permit_owed;           // laid its permit down for a known wait
-    bool greeted;               // has looked around once
     const void *serving;        // the service whose session it is handling; opaque to C
     unsigned waits;             // nested known waits
     uint32_t wake;              // futex word: bumped to call it

@@ -19,6 +19,9 @@ using wf::TraceKind;
 using wf::detail::misuse;
 using wf::detail::trace;
 
+static_assert(sizeof(SeriesWork) <= 128,
+              "every task that is started alone has a series of its own");
+
 namespace {
 
 class [[nodiscard]] Guard {

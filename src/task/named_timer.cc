@@ -23,6 +23,9 @@ protected:
     long nanoseconds_;
 };
 
+static_assert(sizeof(Timer) + sizeof(SeriesWork) <= 304,
+              "a started timer, with what malloc adds, is 320 bytes");
+
 class CanceledTimer : public Timer {
 public:
     CanceledTimer(CommScheduler *scheduler_in, TimerCallback &&cb)

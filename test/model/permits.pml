@@ -9,6 +9,7 @@
 #define LEAVE_COUNTS 0
 #define WATCH_LEAVES true
 #define DRIVER_LEAVES skip
+#define NO_SLEEP(p) false
 #define SPAWN skip
 byte started;
 #define either 2

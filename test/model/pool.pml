@@ -44,9 +44,7 @@ bit stuck[NP];
 bit closing[NP];
 
 byte running;  // ghost: callbacks that run under a permit and never waited
-byte posted;   // ghost
-bit joinable[NW];
-bit departed[NW];
+byte departed; // threads that ended
 
 #define is_empty(p) (len(inbox[p]) == 0 && len(ready[p]) == 0)
 
@@ -95,7 +93,7 @@ inline mpoller_birth(p) {
 
 // poller_do() by a thread that does not drive the poller.
 inline post(p, j) {
-    atomic { inbox[p] ! j; posted++ };
+    inbox[p] ! j;
     mpoller_birth(p)
 }
 
@@ -227,7 +225,7 @@ find_duty: // holds the lock in effect: every way here is within one atomic step
             fi;
             goto worker_main
         :: empty(orphans) && !(queued > 0 && permits > 0) && stopping && STOP_LEAVES ->
-            workers = workers - LEAVE_COUNTS; departed[me] = 1; goto leave
+            workers = workers - LEAVE_COUNTS; departed++; goto leave
         :: empty(orphans) && !(queued > 0 && permits > 0) && !(stopping && STOP_LEAVES)
         fi;
         if
@@ -293,7 +291,7 @@ another_look:
 fetch: // poller_fetch(); a driver without anything to do sleeps here
 end_fetch:
     atomic {
-        len(inbox[mine]) > 0 || closing[mine] ->
+        len(inbox[mine]) > 0 || NO_SLEEP(mine) ->
         do
         :: inbox[mine] ? job -> ready[mine] ! job
         :: empty(inbox[mine]) -> break
@@ -305,6 +303,7 @@ end_fetch:
         fi
     }
     DRIVER_LEAVES;
+    mine = NONE;
     goto worker_main;
 
 deliver: // mpoller_deliver()

@@ -1,10 +1,10 @@
 // Weft - counting allocations: after a run as many blocks are alive as before it
 // SPDX-License-Identifier: Apache-2.0
 //
-// The linker's --wrap leads malloc and free through here, and operator new too ends there. Under AddressSanitizer, which
-// has its own leak check, none of this is linked.
-#include <stdlib.h>
+// The linker's --wrap leads malloc and free through here, and operator new too ends there. Under
+// AddressSanitizer, which has its own leak check, none of this is linked.
 #include <new>
+#include <stdlib.h>
 
 #include "program.h"
 

@@ -1,8 +1,8 @@
 // Weft - makes each atomic operation of the simulated kernel a point where the schedule may turn
 // SPDX-License-Identifier: Apache-2.0
 //
-// Put in front of every source of the kernel by the compiler's -include. A macro does not expand itself again, so each
-// name below still means the built-in function.
+// Put in front of every source of the kernel by the compiler's -include. A macro does not expand
+// itself again, so each name below still means the built-in function.
 #ifndef WEFT_TEST_SIM_ATOMIC_POINTS_H
 #define WEFT_TEST_SIM_ATOMIC_POINTS_H
 
@@ -12,11 +12,12 @@ extern "C"
     void
     sim_atomic_point(void);
 
-#define __atomic_load_n(...) (sim_atomic_point(), __atomic_load_n(__VA_ARGS__))
-#define __atomic_store_n(...) (sim_atomic_point(), __atomic_store_n(__VA_ARGS__))
+#define __atomic_load_n(...)     (sim_atomic_point(), __atomic_load_n(__VA_ARGS__))
+#define __atomic_store_n(...)    (sim_atomic_point(), __atomic_store_n(__VA_ARGS__))
 #define __atomic_exchange_n(...) (sim_atomic_point(), __atomic_exchange_n(__VA_ARGS__))
-#define __atomic_fetch_add(...) (sim_atomic_point(), __atomic_fetch_add(__VA_ARGS__))
-#define __atomic_fetch_sub(...) (sim_atomic_point(), __atomic_fetch_sub(__VA_ARGS__))
-#define __atomic_compare_exchange_n(...) (sim_atomic_point(), __atomic_compare_exchange_n(__VA_ARGS__))
+#define __atomic_fetch_add(...)  (sim_atomic_point(), __atomic_fetch_add(__VA_ARGS__))
+#define __atomic_fetch_sub(...)  (sim_atomic_point(), __atomic_fetch_sub(__VA_ARGS__))
+#define __atomic_compare_exchange_n(...) \
+    (sim_atomic_point(), __atomic_compare_exchange_n(__VA_ARGS__))
 
 #endif

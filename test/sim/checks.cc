@@ -1,15 +1,17 @@
 // Weft - the invariants: what holds whenever the machine is quiet, and at the end
 // SPDX-License-Identifier: Apache-2.0
 //
-// Quiet means that no thread can run and none is stuck: all are asleep until a timer fires or the network moves. Then
-// whatever could have been done must be done: no order unread, no completion with a permit to be had, no bytes in a
-// connection that waits for bytes, no room for bytes that wait to be sent, no deadline that is not armed. So a wake or
-// an edge that was lost is seen where it is lost, and not hidden by the next timeout.
-// This file is compiled without access control, since it looks into objects that keep to themselves.
+// Quiet means that no thread can run and none is stuck: all are asleep until a timer fires or the
+// network moves. Then whatever could have been done must be done: no order unread, no completion
+// with a permit to be had, no bytes in a connection that waits for bytes, no room for bytes that
+// wait to be sent, no deadline that is not armed. So a wake or an edge that was lost is seen where
+// it is lost, and not hidden by the next timeout. This file is compiled without access control,
+// since it looks into objects that keep to themselves.
 #include <stdio.h>
 
 #include "kernel/entry.h"
 #include "kernel/pool.h"
+#include "kernel/sleep.h"
 #include "program.h"
 
 namespace sim {
@@ -42,13 +44,15 @@ void check_entry(const CommConnEntry *e) {
     if (e->state == CommConnEntry::CLOSING || e->state == CommConnEntry::S_CLOSING)
         world->fail("quiet, but a connection is still to be closed");
     auto stream = net->as<Stream>(e->fd);
-    if (is_reading(e) && (stream->unread() > 0 || (stream->fin_in && !e->eof && stream->state == Stream::OPEN)))
-        world->fail("quiet, but a connection (%d, %s) has not read %zu bytes%s", e->fd, name, stream->unread(),
-                    stream->fin_in ? " and an end" : "");
+    if (is_reading(e) &&
+        (stream->unread() > 0 || (stream->fin_in && !e->eof && stream->state == Stream::OPEN)))
+        world->fail("quiet, but a connection (%d, %s) has not read %zu bytes%s", e->fd, name,
+                    stream->unread(), stream->fin_in ? " and an end" : "");
     std::shared_ptr<Stream> peer = stream->peer.lock();
     bool is_told = stream->notices == 0 && peer && peer->state == Stream::OPEN;
     if (e->output && stream->state == Stream::OPEN && stream->is_writable() && is_told)
-        world->fail("quiet, but a connection (%d, %s) has not written what there is room for", e->fd, name);
+        world->fail("quiet, but a connection (%d, %s) has not written what there is room for",
+                    e->fd, name);
     // The timer, or an order that arms it and that the poller will read by then.
     Time looked_at = e->order_posted ? entry_min(e->armed_at, e->poller->sleep_until) : e->armed_at;
     if (e->deadline != ENTRY_NEVER && looked_at > e->deadline)
@@ -63,8 +67,14 @@ void check_poller(const struct weft_poller *poller) {
     if (!poller->born)
         return;
     for (const struct weft_msg *msg = poller->inbox; msg; msg = msg->next) {
-        if (due_of(msg) < poller->sleep_until)
+        if (poller->sleep_until == 0 || due_of(msg) < poller->sleep_until)
             world->fail("quiet, but poller %u has not read an order it should", poller->index);
+        if (msg->run == CommSleep::run_order) {
+            const SleepSession *timer = CommSleep::of(const_cast<struct weft_msg *>(msg));
+            if (timer->state_ != CommSleep::ARMING)
+                world->fail("quiet, but poller %u has not read that a timer was cancelled",
+                            poller->index);
+        }
     }
     if (poller->ready_count)
         world->fail("quiet, but poller %u has work", poller->index);
@@ -83,25 +93,30 @@ void print_pool(Program *program) {
     struct mpoller *pool = program->sched.get_communicator()->get_pool();
     if (!pool || !pool->pollers)
         return;
-    printf("  pool: live %u, queued %u, permits %d, called %u, workers %u, relays %llu, refused %llu%s%s%s\n", pool->live,
-           pool->queued, pool->permits, pool->called, pool->workers,
-           static_cast<unsigned long long>(pool->stats.relays), static_cast<unsigned long long>(pool->stats.refused),
-           pool->orphans ? ", orphans" : "", pool->watch ? "" : ", no watch", pool->stopping ? ", stopping" : "");
+    printf("  pool: live %u, queued %u, permits %d, called %u, workers %u, "
+           "relays %llu, refused %llu%s%s%s\n",
+           pool->live, pool->queued, pool->permits, pool->called, pool->workers,
+           static_cast<unsigned long long>(pool->stats.relays),
+           static_cast<unsigned long long>(pool->stats.refused), pool->orphans ? ", orphans" : "",
+           pool->watch ? "" : ", no watch", pool->stopping ? ", stopping" : "");
     for (unsigned i = 0; i < pool->count; i++) {
         const struct weft_poller *p = &pool->pollers[i];
-        printf("  poller %u: lease %s, ready %u%s%s%s, load %u\n", i, lease_is_out(p->lease) ? "out" : "held",
-               p->ready_count, p->born ? "" : ", not born", p->inbox ? ", inbox" : "", p->closing ? ", closing" : "",
-               p->load);
+        printf("  poller %u: lease %s, ready %u%s%s%s, load %u\n", i,
+               lease_is_out(p->lease) ? "out" : "held", p->ready_count, p->born ? "" : ", not born",
+               p->inbox ? ", inbox" : "", p->closing ? ", closing" : "", p->load);
         for (int32_t k = 0; k < p->slot_count; k++) {
             const struct pollable *node = p->slots[k].node;
-            if (!node || (node->ops != &CommClientMachine::ops && node->ops != &CommServerMachine::ops))
+            if (!node ||
+                (node->ops != &CommClientMachine::ops && node->ops != &CommServerMachine::ops))
                 continue;
             const CommConnEntry *e = static_cast<const CommConnEntry *>(node);
             printf("    descriptor %d: %s%s%s%s%s%s%s%s%s, refs %u, session %s\n", e->fd,
-                   CommConnEntry::state_name(static_cast<CommConnEntry::State>(e->state)), e->busy ? ", busy" : "",
-                   e->readable ? ", readable" : "", e->writable ? ", writable" : "", e->eof ? ", eof" : "",
+                   CommConnEntry::state_name(static_cast<CommConnEntry::State>(e->state)),
+                   e->busy ? ", busy" : "", e->readable ? ", readable" : "",
+                   e->writable ? ", writable" : "", e->eof ? ", eof" : "",
                    e->aborted ? ", aborted" : "", e->order_posted ? ", order posted" : "",
-                   e->job_posted ? ", job posted" : "", e->output ? ", output" : "", e->refs, e->session ? "yes" : "no");
+                   e->job_posted ? ", job posted" : "", e->output ? ", output" : "", e->refs,
+                   e->session ? "yes" : "no");
         }
     }
 }
@@ -141,7 +156,8 @@ void check_service(CommService *service) {
 void check_target(CommTarget *base) {
     Target *target = static_cast<Target *>(base);
     if (target->cur_load != 0 || target->waiters.first || target->waiters.count)
-        world->fail("a target is left with a load of %zu and %zu waiters", target->cur_load, target->waiters.count);
+        world->fail("a target is left with a load of %zu and %zu waiters", target->cur_load,
+                    target->waiters.count);
     if (target->idle_)
         world->fail("a target is left with a parked connection");
 }

@@ -1,10 +1,10 @@
 // Weft - functions of the kernel that the linker leads through here: counting state edges, and planting faults
 // SPDX-License-Identifier: Apache-2.0
 //
-// The linker's --wrap turns calls from one file of the kernel to a function of another to __wrap_<name>; the function
-// itself is __real_<name>. So the kernel needs no hooks for its tests.
-#include <stdio.h>
+// The linker's --wrap turns calls from one file of the kernel to a function of another to
+// __wrap_<name>; the function itself is __real_<name>. So the kernel needs no hooks for its tests.
 #include <map>
+#include <stdio.h>
 
 #include "kernel/entry.h"
 #include "kernel/pool.h"
@@ -16,7 +16,8 @@ EdgeCounts *edges;
 
 namespace {
 
-std::map<const struct weft_msg *, uint64_t> dues; // of the orders that were given; asked only for those in an inbox
+std::map<const struct weft_msg *, uint64_t>
+    dues; // of the orders that were given; asked only for those in an inbox
 
 } // namespace
 
@@ -27,14 +28,16 @@ void print_edges() {
     int legal = 0, never = 0;
     for (int from = 0; from < CommConnEntry::STATE_COUNT; from++) {
         for (int to = 0; to < CommConnEntry::STATE_COUNT; to++) {
-            auto one = static_cast<CommConnEntry::State>(from), other = static_cast<CommConnEntry::State>(to);
+            auto one = static_cast<CommConnEntry::State>(from),
+                 other = static_cast<CommConnEntry::State>(to);
             if (!CommConnEntry::is_legal(one, other))
                 continue;
             legal++;
             if (edges->crossed[from][to])
                 continue;
             never++;
-            printf("sim: never crossed: %s %s -> %s\n", from < CommConnEntry::S_ACCEPTED ? "client" : "server",
+            printf("sim: never crossed: %s %s -> %s\n",
+                   from < CommConnEntry::S_ACCEPTED ? "client" : "server",
                    CommConnEntry::state_name(one), CommConnEntry::state_name(other));
         }
     }
@@ -45,13 +48,14 @@ void print_edges() {
 
 using sim::world;
 
-#define SET_STATE    _ZN13CommConnEntry9set_stateENS_5StateE
-#define BEGIN_CLOSE  _ZN13CommConnEntry11begin_closeENS_5StateE
-#define RECEIVE      _ZN13CommConnEntry7receiveEPcPm
-#define PASTE(a, b)  a##b
-#define NAME(a, b)   PASTE(a, b)
-#define REAL(name)   NAME(__real_, name)
-#define WRAP(name)   NAME(__wrap_, name)
+#define SET_STATE   _ZN13CommConnEntry9set_stateENS_5StateE
+#define BEGIN_CLOSE _ZN13CommConnEntry11begin_closeENS_5StateE
+#define RECEIVE     _ZN13CommConnEntry7receiveEPcPm
+#define SAVE_INPUT  _ZN13CommConnEntry10save_inputEPKcm
+#define PASTE(a, b) a##b
+#define NAME(a, b)  PASTE(a, b)
+#define REAL(name)  NAME(__real_, name)
+#define WRAP(name)  NAME(__wrap_, name)
 
 extern "C" {
 
@@ -61,6 +65,8 @@ void REAL(BEGIN_CLOSE)(CommConnEntry *entry, CommConnEntry::State closing);
 void WRAP(BEGIN_CLOSE)(CommConnEntry *entry, CommConnEntry::State closing);
 IoResult REAL(RECEIVE)(CommConnEntry *entry, char *buf, size_t *size);
 IoResult WRAP(RECEIVE)(CommConnEntry *entry, char *buf, size_t *size);
+bool REAL(SAVE_INPUT)(CommConnEntry *entry, const char *bytes, size_t size);
+bool WRAP(SAVE_INPUT)(CommConnEntry *entry, const char *bytes, size_t size);
 int __real_poller_modify(struct weft_poller *poller, struct pollable *node, uint32_t events);
 int __wrap_poller_modify(struct weft_poller *poller, struct pollable *node, uint32_t events);
 void __real_pool_call_for_queue(struct mpoller *pool);
@@ -74,7 +80,8 @@ void __wrap_poller_do(struct weft_poller *poller, struct weft_msg *msg, uint64_t
 void WRAP(SET_STATE)(CommConnEntry *entry, CommConnEntry::State next) {
     uint8_t from = entry->state;
     world->trace("connection %d: %s -> %s", entry->fd,
-                 CommConnEntry::state_name(static_cast<CommConnEntry::State>(from)), CommConnEntry::state_name(next));
+                 CommConnEntry::state_name(static_cast<CommConnEntry::State>(from)),
+                 CommConnEntry::state_name(next));
     REAL(SET_STATE)(entry, next);
     sim::edges->crossed[from][next]++;
 }
@@ -110,12 +117,13 @@ void __wrap_pool_call_for_queue(struct mpoller *pool) {
 }
 
 void __wrap_poller_do(struct weft_poller *poller, struct weft_msg *msg, uint64_t due) {
-    uint64_t wanted = due;
-    // Planted: an order that can wait is believed to wait for ever.
-    if (world->planted(sim::KEEP_REARM) && due != 0)
-        due = UINT64_MAX;
-    sim::dues[msg] = wanted;
+    sim::dues[msg] = due;
     __real_poller_do(poller, msg, due);
+}
+
+bool WRAP(SAVE_INPUT)(CommConnEntry *entry, const char *bytes, size_t size) {
+    // Planted: what came behind a request is forgotten.
+    return world->planted(sim::LOSE_INPUT) || REAL(SAVE_INPUT)(entry, bytes, size);
 }
 
 void __wrap_mpoller_stop(struct mpoller *pool) {

@@ -41,7 +41,8 @@ int pooled;
 char *take_stack() {
     if (pooled > 0)
         return pool[--pooled];
-    void *p = mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(nullptr, STACK, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) {
         perror("sim: no stack");
         exit(3);
@@ -132,10 +133,12 @@ void forget(void *sp) { free(sp); }
 
 #endif
 
-Context::Context() : sp_(nullptr), stack_(nullptr), fake_stack_(nullptr), bottom_(nullptr), size_(0) {}
+Context::Context()
+    : sp_(nullptr), stack_(nullptr), fake_stack_(nullptr), bottom_(nullptr), size_(0) {}
 
 Context::Context(void (*entry)())
-    : sp_(nullptr), stack_(take_stack()), fake_stack_(nullptr), bottom_(stack_ + GUARD), size_(STACK - GUARD) {
+    : sp_(nullptr), stack_(take_stack()), fake_stack_(nullptr), bottom_(stack_ + GUARD),
+      size_(STACK - GUARD) {
     sp_ = prepare(stack_, entry);
 }
 

@@ -1,16 +1,18 @@
 // Weft - fibers: the threads of the simulator
 // SPDX-License-Identifier: Apache-2.0
 //
-// One system thread runs them all; a fiber gives the processor up only by switching to the scheduler's context. Stacks
-// are taken from a pool and are large, since the kernel puts its send vectors on the stack.
+// One system thread runs them all; a fiber gives the processor up only by switching to the
+// scheduler's context. Stacks are taken from a pool and are large, since the kernel puts its send
+// vectors on the stack.
 #ifndef WEFT_TEST_SIM_FIBER_H
 #define WEFT_TEST_SIM_FIBER_H
 
+#include <functional>
 #include <stddef.h>
 #include <stdint.h>
-#include <functional>
 #include <string>
 
+struct SubTaskFrame;
 struct worker;
 
 namespace sim {
@@ -26,7 +28,8 @@ public:
     Context(const Context &) = delete;
     Context &operator=(const Context &) = delete;
 
-    // Leaves `from`, which is the present one, for `to`. With `last`, `from` is never entered again.
+    // Leaves `from`, which is the present one, for `to`. With `last`, `from` is never entered
+    // again.
     static void change(Context *from, Context *to, bool last);
     // The first thing entry() does.
     static void arrived();
@@ -34,7 +37,7 @@ public:
 private:
     void *sp_;
     char *stack_;
-    void *fake_stack_;        // AddressSanitizer's
+    void *fake_stack_; // AddressSanitizer's
     const void *bottom_;
     size_t size_;
 };
@@ -50,12 +53,14 @@ struct Fiber {
     const void *where = nullptr; // what it waits for
     uint64_t until = UINT64_MAX; // and how long
     bool woken = false;
-    bool stalled = false; // does nothing and tells nobody: a thread without a processor, or stuck in user code
+    bool stalled =
+        false; // does nothing and tells nobody: a thread without a processor, or stuck in user code
     bool detached = false;
     // What the system keeps for each thread.
     int saved_errno = 0;
     struct worker *self = nullptr;
     uint32_t depth = 0;
+    struct SubTaskFrame *task_frame = nullptr;
     unsigned locks = 0; // held now
 
     explicit Fiber(void (*entry)()) : context(entry) {}

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frame.h"
 
-#include <string.h>
 #include <algorithm>
+#include <string.h>
 
 namespace sim {
 

@@ -1,8 +1,8 @@
 // Weft - the protocol that simulated programs and peers speak
 // SPDX-License-Identifier: Apache-2.0
 //
-// A frame is a head of 16 bytes and a body whose every byte follows from the frame's id and its place, so that a byte
-// that is lost, doubled or another's is seen at once.
+// A frame is a head of 16 bytes and a body whose every byte follows from the frame's id and its
+// place, so that a byte that is lost, doubled or another's is seen at once.
 #ifndef WEFT_TEST_SIM_FRAME_H
 #define WEFT_TEST_SIM_FRAME_H
 
@@ -39,7 +39,8 @@ std::string make_frame(FrameKind kind, uint32_t id, size_t size, size_t want, un
 
 class FrameParser {
 public:
-    // Takes bytes; *used says how many. 1: the frame is complete. 0: more is needed. -1: these are no frame.
+    // Takes bytes; *used says how many. 1: the frame is complete. 0: more is needed. -1: these are
+    // no frame.
     int feed(const char *bytes, size_t size, size_t *used);
     // True if a connection that ends here makes it complete.
     bool may_end() const { return taken_ >= FRAME_HEAD && (head.flags & UNTIL_CLOSE); }

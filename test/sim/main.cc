@@ -1,8 +1,8 @@
 // Weft - weft_sim: runs the kernel above the simulated system, one seed after another
 // SPDX-License-Identifier: Apache-2.0
 //
-// Seeds are run in a child process, so that a run that crashes or hangs costs one seed and not the rest; the parent
-// begins a new child behind it and says how to replay it.
+// Seeds are run in a child process, so that a run that crashes or hangs costs one seed and not the
+// rest; the parent begins a new child behind it and says how to replay it.
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -40,14 +40,16 @@ struct Options {
 
 // What a child tells, in memory that outlives it.
 struct Shared {
-    uint64_t seed;   // being run
+    uint64_t seed; // being run
     uint64_t passed;
     sim::EdgeCounts edges;
 };
 
 Shared *shared;
 
-void log_to_trace(enum weft_log_level, const char *text, void *) { sim::world->trace("log: %s", text); }
+void log_to_trace(enum weft_log_level, const char *text, void *) {
+    sim::world->trace("log: %s", text);
+}
 
 void on_alarm(int) {
     static const char text[] = "sim: this run does not end, in real time\n";
@@ -74,8 +76,8 @@ void run_seed(uint64_t seed, const Options &options) {
     alarm(0);
     long left = sim::live_blocks() - before;
     if (left != 0) {
-        printf("sim: seed %llu failed: %ld blocks of memory are left over\n", static_cast<unsigned long long>(seed),
-               left);
+        printf("sim: seed %llu failed: %ld blocks of memory are left over\n",
+               static_cast<unsigned long long>(seed), left);
         fflush(stdout);
         _exit(2);
     }
@@ -121,15 +123,14 @@ uint64_t run_all(const Options &options, const char *program) {
         }
         if (child == 0)
             run_child(seed, end, options);
-        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-        }
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
             break;
         char buf[64];
         failed++;
         printf("sim: seed %llu ended with %s; replay it with: %s --seed %llu --trace",
-               static_cast<unsigned long long>(shared->seed), name_of_end(status, buf, sizeof buf), program,
-               static_cast<unsigned long long>(shared->seed));
+               static_cast<unsigned long long>(shared->seed), name_of_end(status, buf, sizeof buf),
+               program, static_cast<unsigned long long>(shared->seed));
         if (options.plant != sim::NO_PLANT)
             printf(" --plant %s", sim::plant_name(options.plant));
         printf("\n");
@@ -139,9 +140,10 @@ uint64_t run_all(const Options &options, const char *program) {
 }
 
 [[noreturn]] void usage() {
-    fprintf(stderr, "weft_sim --seeds N [--from S]      run N seeds, beginning with S (0)\n"
-                    "weft_sim --seed S [--trace]        replay one seed, printing each step\n"
-                    "   --plant NAME                    with a fault built in, which must be found:");
+    fprintf(stderr,
+            "weft_sim --seeds N [--from S]      run N seeds, beginning with S (0)\n"
+            "weft_sim --seed S [--trace]        replay one seed, printing each step\n"
+            "   --plant NAME                    with a fault built in, which must be found:");
     for (int i = 1; i < sim::PLANT_COUNT; i++)
         fprintf(stderr, " %s", sim::plant_name(static_cast<sim::Plant>(i)));
     fprintf(stderr, "\n   --expect-failure                succeed if a seed fails\n"
@@ -196,7 +198,8 @@ Options parse(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     Options options = parse(argc, argv);
-    void *memory = mmap(nullptr, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *memory =
+        mmap(nullptr, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         perror("sim: mmap");
         return 3;

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net.h"
 
+#include <algorithm>
 #include <errno.h>
 #include <string.h>
-#include <algorithm>
 
 namespace sim {
 
@@ -280,7 +280,8 @@ void Net::syn(const std::shared_ptr<Stream> &client, uint16_t port, int tries) {
     bool lost = world->rng.ppm(world->tuning.lost_link / 4);
     if (listener->queue.size() >= listener->backlog || (lost && tries == 0)) {
         if (tries < 6)
-            world->at(world->now + (SEC << tries), [this, client, port, tries]() { this->syn(client, port, tries + 1); });
+            world->at(world->now + (SEC << tries),
+                      [this, client, port, tries]() { this->syn(client, port, tries + 1); });
         return;
     }
     std::shared_ptr<Stream> server = std::make_shared<Stream>();
@@ -337,7 +338,9 @@ std::shared_ptr<File> Net::get(int fd) {
     return fds_[static_cast<size_t>(fd)];
 }
 
-void Net::replace(int fd, std::shared_ptr<File> file) { fds_[static_cast<size_t>(fd)] = std::move(file); }
+void Net::replace(int fd, std::shared_ptr<File> file) {
+    fds_[static_cast<size_t>(fd)] = std::move(file);
+}
 
 int Net::close(int fd) {
     std::shared_ptr<File> file = this->get(fd);
@@ -371,7 +374,8 @@ void Epoll::forget(Item *item) {
     }
 }
 
-int Epoll::control(int op, int fd, const std::shared_ptr<File> &file, uint32_t events, uint64_t data) {
+int Epoll::control(int op, int fd, const std::shared_ptr<File> &file, uint32_t events,
+                   uint64_t data) {
     Item *item = nullptr;
     for (auto &i : items_) {
         if (i->file == file.get())

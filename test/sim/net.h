@@ -1,19 +1,20 @@
 // Weft - the simulated network: descriptors, streams, listeners, and edge-triggered events
 // SPDX-License-Identifier: Apache-2.0
 //
-// Behaves as Linux does where the kernel could notice: an item of an event set is queued by what happens on its
-// descriptor and reports all that is true when it is fetched; edge-triggered items report once each time they are
-// queued; adding and modifying look at once; an end that is told of a full window hears when there is room.
-// Bytes travel in order, after a delay; a connection is refused, lost, or breaks as drawn.
+// Behaves as Linux does where the kernel could notice: an item of an event set is queued by what
+// happens on its descriptor and reports all that is true when it is fetched; edge-triggered items
+// report once each time they are queued; adding and modifying look at once; an end that is told of
+// a full window hears when there is room. Bytes travel in order, after a delay; a connection is
+// refused, lost, or breaks as drawn.
 #ifndef WEFT_TEST_SIM_NET_H
 #define WEFT_TEST_SIM_NET_H
 
-#include <stdint.h>
-#include <sys/epoll.h>
 #include <deque>
 #include <map>
 #include <memory>
+#include <stdint.h>
 #include <string>
+#include <sys/epoll.h>
 #include <vector>
 
 #include "world.h"
@@ -40,7 +41,8 @@ public:
     virtual uint32_t mask() { return 0; }
     // The last descriptor was closed.
     virtual void closed() {}
-    // Something happened: wakes those who asked for any of `key` (0: everybody), and a fiber that waits on it.
+    // Something happened: wakes those who asked for any of `key` (0: everybody), and a fiber that
+    // waits on it.
     void changed(uint32_t key);
 
     std::vector<Item *> items;
@@ -80,7 +82,7 @@ public:
     bool is_closed = false;
     bool abortive = false;
     bool no_space = false;
-    int notices = 0; // of room, under way to this end
+    int notices = 0;     // of room, under way to this end
     bool is_raw = false; // belongs to a scripted peer: no descriptor
     int error = 0;
     Time last_arrival = 0; // of what this end has sent
@@ -104,7 +106,9 @@ struct Listener : File {
 
 class EventCounter : public File {
 public:
-    uint32_t mask() override { return count ? static_cast<uint32_t>(EPOLLIN | EPOLLOUT) : EPOLLOUT; }
+    uint32_t mask() override {
+        return count ? static_cast<uint32_t>(EPOLLIN | EPOLLOUT) : EPOLLOUT;
+    }
     uint64_t count = 0;
 };
 
@@ -114,6 +118,7 @@ public:
     int control(int op, int fd, const std::shared_ptr<File> &file, uint32_t events, uint64_t data);
     int fetch(struct epoll_event *events, int max);
     void forget(Item *item);
+    unsigned idle_looks = 0; // in a row that found nothing and did not wait
 
 private:
     std::vector<std::unique_ptr<Item>> items_;
@@ -130,7 +135,10 @@ public:
     bool is_open(int fd) const;
     int close(int fd);
     size_t open_count() const;
-    template <class T> std::shared_ptr<T> as(int fd) { return std::dynamic_pointer_cast<T>(this->get(fd)); }
+    template <class T>
+    std::shared_ptr<T> as(int fd) {
+        return std::dynamic_pointer_cast<T>(this->get(fd));
+    }
     void replace(int fd, std::shared_ptr<File> file);
 
     uint16_t free_port() { return ++last_port_; }

@@ -83,7 +83,9 @@ void Server::handle_stop(int) {
 
 void Server::handle_unbound() {
     if (gone || !stopped || bound)
-        world->fail("a service is unbound %s", gone ? "twice" : bound ? "before unbind" : "before it has stopped");
+        world->fail("a service is unbound %s", gone    ? "twice"
+                                               : bound ? "before unbind"
+                                                       : "before it has stopped");
     check_service(this);
     program->user_code("handle_unbound");
     gone = true;
@@ -184,10 +186,10 @@ void Program::bind(Server *server) {
     limits.max_connections = polite || rng.percent(60) ? 0 : static_cast<size_t>(rng.between(1, 6));
     server->set_limits(&limits);
     server->gone = server->stopped = false;
-    server->bound = true;
-    if (sched.bind(server) == 0)
+    if (sched.bind(server) == 0) {
+        server->bound = true;
         return;
-    server->bound = false;
+    }
     server->gone = server->stopped = true;
 }
 
@@ -219,8 +221,8 @@ void Program::set_up_targets() {
         int response_ms = finite || rng.percent(80) ? static_cast<int>(rng.spread(1, 4000)) : -1;
         if (polite)
             connect_ms = response_ms = 60000;
-        target->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, connect_ms, response_ms,
-                     rng.spread(1, 8));
+        target->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, connect_ms,
+                     response_ms, rng.spread(1, 8));
         if (rng.percent(30) && group_.add(target) == 0)
             target->in_group = true;
     }
@@ -254,11 +256,15 @@ bool Program::set_up() {
         struct sockaddr_in addr = loopback(0);
         servers.push_back(std::make_unique<Server>(this));
         Server *server = servers.back().get();
-        int response_ms = polite ? 60000 : finite || rng.percent(70) ? static_cast<int>(rng.spread(1, 4000)) : -1;
+        int response_ms = polite                      ? 60000
+                          : finite || rng.percent(70) ? static_cast<int>(rng.spread(1, 4000))
+                                                      : -1;
         server->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, 0, response_ms);
         server->receive_ms = polite || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
         server->send_ms = polite || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
-        server->keep_ms = polite ? 60000 : rng.percent(10) ? 0 : static_cast<int>(rng.spread(1, 3000));
+        server->keep_ms = polite            ? 60000
+                          : rng.percent(10) ? 0
+                                            : static_cast<int>(rng.spread(1, 3000));
         this->bind(server);
     }
     this->set_up_targets();
@@ -325,9 +331,10 @@ void Program::wait_until(std::function<bool()> done, Time most, const char *what
     Time until = world->now + most;
     while (!done()) {
         if (world->now > until)
-            world->fail("waited %llu s in vain until %s: %ld requests, %ld server sessions, %ld timers, %ld connections",
-                        static_cast<unsigned long long>(most / SEC), what, account.clients, account.servers,
-                        account.timers, account.connections);
+            world->fail("waited %llu s in vain until %s: "
+                        "%ld requests, %ld server sessions, %ld timers, %ld connections",
+                        static_cast<unsigned long long>(most / SEC), what, account.clients,
+                        account.servers, account.timers, account.connections);
         world->nap(5 * MS);
     }
 }
@@ -336,7 +343,8 @@ void Program::close_down() {
     if (!deinit_early_)
         world->nap(world->rng.spread(1 * US, 6 * SEC));
     gate = true;
-    this->wait_until([this]() { return threads_ == 0; }, 600 * SEC, "the program's threads have ended");
+    this->wait_until([this]() { return threads_ == 0; }, 600 * SEC,
+                     "the program's threads have ended");
     if (!deinit_early_ && finite) {
         this->wait_until(
             [this]() {
@@ -352,7 +360,8 @@ void Program::close_down() {
     }
     if (polite) {
         world->ending = true;
-        this->wait_until([this]() { return account.servers == 0; }, 600 * SEC, "all server sessions have ended");
+        this->wait_until([this]() { return account.servers == 0; }, 600 * SEC,
+                         "all server sessions have ended");
     }
     world->trace("the engine ends");
     ending = true;
@@ -391,15 +400,17 @@ void Program::tear_down() {
 void Program::check_end() {
     const Account &a = account;
     if (a.clients || a.servers || a.timers || a.connections || !timers.empty())
-        world->fail("left over: %ld requests, %ld server sessions, %ld timers, %ld connections", a.clients, a.servers,
-                    a.timers, a.connections);
+        world->fail("left over: %ld requests, %ld server sessions, %ld timers, %ld connections",
+                    a.clients, a.servers, a.timers, a.connections);
     if (a.begun != a.succeeded + a.failed + a.stopped)
-        world->fail("%ld requests begun, but %ld ended", a.begun, a.succeeded + a.failed + a.stopped);
+        world->fail("%ld requests begun, but %ld ended", a.begun,
+                    a.succeeded + a.failed + a.stopped);
     if (net->open_count() > 0)
         world->fail("%zu descriptors are left open", net->open_count());
-    world->trace("%ld requests: %ld good, %ld failed (%ld timed out), %ld stopped; %ld served, %ld answered; "
-                 "timers: %ld fired, %ld canceled",
-                 a.begun, a.succeeded, a.failed, a.timed_out, a.stopped, a.served, a.replied, a.fired, a.canceled);
+    world->trace("%ld requests: %ld good, %ld failed (%ld timed out), %ld stopped; "
+                 "%ld served, %ld answered; timers: %ld fired, %ld canceled",
+                 a.begun, a.succeeded, a.failed, a.timed_out, a.stopped, a.served, a.replied,
+                 a.fired, a.canceled);
 }
 
 void Program::run() {
@@ -412,11 +423,13 @@ void Program::run() {
         world->spawn("helper", [this]() { this->helper(); });
     threads_ = rng.number(1, 4);
     for (int i = threads_; i > 0; i--)
-        world->spawn("thread", [this]() { this->thread(static_cast<int>(world->rng.spread(4, 120))); });
+        world->spawn("thread",
+                     [this]() { this->thread(static_cast<int>(world->rng.spread(4, 120))); });
     if (deinit_early_)
         world->nap(rng.spread(1 * US, 300 * MS));
     else
-        this->wait_until([this]() { return threads_ == 0; }, 600 * SEC, "the program's threads have ended");
+        this->wait_until([this]() { return threads_ == 0; }, 600 * SEC,
+                         "the program's threads have ended");
     this->close_down();
     this->tear_down();
     world->when_quiet = world->when_failed = nullptr;

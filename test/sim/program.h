@@ -1,9 +1,10 @@
 // Weft - the simulated program: what uses the kernel, and keeps account of all it is promised
 // SPDX-License-Identifier: Apache-2.0
 //
-// Some threads of its own make requests (alone, in chains, through full targets and groups), set and cancel timers,
-// bind and unbind services, and answer from outside; scripted peers call its services or are called. Everything the
-// kernel calls goes through user_code(), which checks that the kernel holds nothing there, and may stay for long.
+// Some threads of its own make requests (alone, in chains, through full targets and groups), set
+// and cancel timers, bind and unbind services, and answer from outside; scripted peers call its
+// services or are called. Everything the kernel calls goes through user_code(), which checks that
+// the kernel holds nothing there, and may stay for long.
 #ifndef WEFT_TEST_SIM_PROGRAM_H
 #define WEFT_TEST_SIM_PROGRAM_H
 
@@ -95,10 +96,10 @@ public:
 
     CommScheduler sched;
     Account account;
-    bool ending = false;   // deinit has been called
-    bool gate = false;     // threads of the program begin nothing more
-    bool polite = false;   // servers answer everything, and nothing fails
-    bool finite = false;   // every wait has an end
+    bool ending = false; // deinit has been called
+    bool gate = false;   // threads of the program begin nothing more
+    bool polite = false; // servers answer everything, and nothing fails
+    bool finite = false; // every wait has an end
     uint32_t last_id = 0;
     std::list<Timer *> timers; // that may be cancelled
     std::vector<std::unique_ptr<Server>> servers;
@@ -138,7 +139,8 @@ void check_service(CommService *service);
 void check_target(CommTarget *target);
 void check_pool_at_stop(struct mpoller *pool);
 
-// edges.cc: how often each edge of the machines' tables was crossed, in memory that outlives a crash.
+// edges.cc: how often each edge of the machines' tables was crossed, in memory that outlives a
+// crash.
 struct EdgeCounts {
     uint64_t crossed[16][16];
 };

@@ -1,8 +1,8 @@
 // Weft - the one source of chance of a simulated run
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything a run draws comes from here, so a seed names a run. Nothing may be drawn that depends on an address, on the
-// real clock, or on whether the run is being traced.
+// Everything a run draws comes from here, so a seed names a run. Nothing may be drawn that depends
+// on an address, on the real clock, or on whether the run is being traced.
 #ifndef WEFT_TEST_SIM_RANDOM_H
 #define WEFT_TEST_SIM_RANDOM_H
 
@@ -38,7 +38,10 @@ public:
             top *= 2;
         return between(least, top < most ? top : most);
     }
-    template <class T, size_t N> const T &pick(const T (&of)[N]) { return of[below(N)]; }
+    template <class T, size_t N>
+    const T &pick(const T (&of)[N]) {
+        return of[below(N)];
+    }
 
 private:
     uint64_t state_;

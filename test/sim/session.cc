@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session.h"
 
+#include <algorithm>
 #include <errno.h>
 #include <string.h>
-#include <algorithm>
 
 #include "kernel/worker.h"
 
@@ -42,7 +42,8 @@ int FrameIn::append(const void *buf, size_t *size) {
     program_->user_code("append");
     Random &rng = world->rng;
     if (inside_ || over || complete)
-        world->fail(over ? "append after the end of a session" : "append twice at the same time, or after the end");
+        world->fail(over ? "append after the end of a session"
+                         : "append twice at the same time, or after the end");
     inside_ = true;
     if (serving_ && !head_told_ && rng.percent(50)) {
         head_told_ = true;
@@ -102,9 +103,9 @@ int some_timeout(bool finite, int most) {
 } // namespace
 
 ClientTask::ClientTask(Program *program, CommSchedObject *object_in, bool hostile, int chain)
-    : CommRequest(object_in, &program->sched), program_(program), id_(++program->last_id), size_(0), want_(0),
-      flags_(0), hostile_(hostile), chain_(chain), mute_(world->rng.ppm(world->tuning.session_error)),
-      begun_(world->now) {
+    : CommRequest(object_in, &program->sched), program_(program), id_(++program->last_id), size_(0),
+      want_(0), flags_(0), hostile_(hostile), chain_(chain),
+      mute_(world->rng.ppm(world->tuning.session_error)), begun_(world->now) {
     Random &rng = world->rng;
     size_ = rng.spread(0, rng.percent(10) ? 150000 : 3000);
     want_ = rng.spread(0, rng.percent(10) ? 150000 : 3000);
@@ -115,7 +116,8 @@ ClientTask::ClientTask(Program *program, CommSchedObject *object_in, bool hostil
     first_ms_ = rng.percent(70) ? 0 : some_timeout(program->finite, 2000);
     keep_ms_ = rng.percent(20) ? 0 : some_timeout(false, 3000);
     if (rng.percent(30))
-        this->set_wait_timeout(rng.percent(30) ? 0 : some_timeout(true, 2000)); // else a thread of ours hangs
+        this->set_wait_timeout(
+            rng.percent(30) ? 0 : some_timeout(true, 2000)); // else a thread of ours hangs
     program_->account.clients++;
     program_->account.begun++;
 }
@@ -165,7 +167,8 @@ void ClientTask::check_result(int result, int why) {
         if (!rejected && (head.kind != ANSWER || head.id != id_))
             world->fail("request %u was given the answer of %u", id_, head.id);
         if (!rejected && head.size != want_ && !(head.flags & UNTIL_CLOSE))
-            world->fail("request %u was given an answer of %u bytes instead of %zu", id_, head.size, want_);
+            world->fail("request %u was given an answer of %u bytes instead of %zu", id_, head.size,
+                        want_);
         return;
     }
     if (result == CS_STATE_STOPPED) {
@@ -231,7 +234,8 @@ CommMessageOut *ServerSession::message_out() {
         errno = ENOMEM;
         return nullptr;
     }
-    out_ = std::make_unique<FrameOut>(program_, make_frame(ANSWER, head.id, std::min(head.want, 200000u), 0, 0));
+    out_ = std::make_unique<FrameOut>(
+        program_, make_frame(ANSWER, head.id, std::min(head.want, 200000u), 0, 0));
     return out_.get();
 }
 
@@ -328,7 +332,8 @@ void ServerSession::act() {
     }
 }
 
-Timer::Timer(Program *program, std::function<void(int)> then) : program_(program), then_(std::move(then)) {
+Timer::Timer(Program *program, std::function<void(int)> then)
+    : program_(program), then_(std::move(then)) {
     program_->account.timers++;
     place_ = program_->timers.insert(program_->timers.end(), this);
 }
@@ -359,8 +364,8 @@ void Timer::handle(int state, int error) {
     bool disrupted = state == SS_STATE_DISRUPTED && program_->ending;
     if (!complete && !canceled && !disrupted)
         world->fail("a timer of %llu ns ended after %llu with state %d, error %d",
-                    static_cast<unsigned long long>(length_), static_cast<unsigned long long>(world->now - begun_),
-                    state, error);
+                    static_cast<unsigned long long>(length_),
+                    static_cast<unsigned long long>(world->now - begun_), state, error);
     program_->account.fired += complete ? 1 : 0;
     program_->account.canceled += canceled ? 1 : 0;
     std::function<void(int)> then = std::move(then_);

@@ -20,7 +20,8 @@ private:
 
 class FrameIn : public CommMessageIn {
 public:
-    FrameIn(Program *program, bool serving, bool strict) : program_(program), serving_(serving), strict_(strict) {}
+    FrameIn(Program *program, bool serving, bool strict)
+        : program_(program), serving_(serving), strict_(strict) {}
     FrameParser parser;
     bool complete = false;
     bool over = false; // the session was handled: nothing may come any more

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/sys.h"
 
+#include <algorithm>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <algorithm>
 
 #include "kernel/worker.h"
 #include "net.h"
@@ -15,6 +15,8 @@ using sim::net;
 using sim::world;
 
 namespace {
+
+constexpr unsigned MOST_IDLE_LOOKS = 1000;
 
 uint16_t port_of(const struct sockaddr *addr) {
     struct sockaddr_in in;
@@ -145,7 +147,8 @@ ssize_t sys_sendv(int fd, const struct iovec *vectors, int count) {
     for (int i = 0; i < count && bytes.size() < 262144; i++)
         bytes.append(static_cast<const char *>(vectors[i].iov_base), vectors[i].iov_len);
     ssize_t n = s->send(bytes.data(), bytes.size());
-    world->trace("send(%d, %zu) = %zd%s%s", fd, bytes.size(), n, n < 0 ? " " : "", n < 0 ? strerror(errno) : "");
+    world->trace("send(%d, %zu) = %zd%s%s", fd, bytes.size(), n, n < 0 ? " " : "",
+                 n < 0 ? strerror(errno) : "");
     return n;
 }
 
@@ -203,7 +206,10 @@ int sys_epoll_create(void) { return net->add(std::make_shared<sim::Epoll>()); }
 
 int sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data) {
     world->point(sim::AT_CALL);
-    world->trace("epoll_ctl(%d, %s, %d, %x)", epfd, op == EPOLL_CTL_ADD ? "add" : op == EPOLL_CTL_MOD ? "mod" : "del",
+    world->trace("epoll_ctl(%d, %s, %d, %x)", epfd,
+                 op == EPOLL_CTL_ADD   ? "add"
+                 : op == EPOLL_CTL_MOD ? "mod"
+                                       : "del",
                  fd, events);
     return net->as<sim::Epoll>(epfd)->control(op, fd, net->get(fd), events, data);
 }
@@ -223,6 +229,10 @@ int sys_epoll_wait(int epfd, struct epoll_event *events, int max, uint64_t timeo
     }
     if (n > 0)
         world->trace("epoll_wait(%d) = %d", epfd, n);
+    epoll->idle_looks = n == 0 && timeout_ns == 0 ? epoll->idle_looks + 1 : 0;
+    if (epoll->idle_looks > MOST_IDLE_LOOKS)
+        world->fail("a poller spins: it looked %u times without waiting, and found nothing",
+                    MOST_IDLE_LOOKS);
     return n;
 }
 
@@ -319,6 +329,10 @@ struct worker *sys_self(void) {
 void sys_set_self(struct worker *worker) { world->current()->self = worker; }
 
 uint32_t *sys_depth(void) { return &world->current()->depth; }
+
+struct SubTaskFrame **sys_task_frame(void) {
+    return &world->current()->task_frame;
+}
 
 bool sys_membarrier_init(void) { return world->tuning.membarrier; }
 

@@ -1,11 +1,12 @@
 // Weft - the simulated machine: clock, scheduler, and the points where a schedule may turn
 // SPDX-License-Identifier: Apache-2.0
 //
-// Time stands still while fibers run, but for a little that each point costs; when no fiber can run it jumps to the next
-// thing that will happen. Which fiber runs next, and where the present one is interrupted, is drawn.
-// A fiber that is interrupted may also *stall*: lose its processor, or be stuck in user code, for a while of simulated
-// time. When nothing can run and nobody is stalled the machine is *quiet*: whatever could be done must have been done,
-// and the checks of checks.h say whether it was.
+// Time stands still while fibers run, but for a little that each point costs; when no fiber can run
+// it jumps to the next thing that will happen. Which fiber runs next, and where the present one is
+// interrupted, is drawn. A fiber that is interrupted may also *stall*: lose its processor, or be
+// stuck in user code, for a while of simulated time. When nothing can run and nobody is stalled the
+// machine is *quiet*: whatever could be done must have been done, and the checks of checks.h say
+// whether it was.
 #ifndef WEFT_TEST_SIM_WORLD_H
 #define WEFT_TEST_SIM_WORLD_H
 
@@ -30,7 +31,16 @@ constexpr Time SEC = 1000000000;
 enum Point { AT_ATOMIC, AT_CALL, AT_LOCK, AT_UNLOCK, AT_LEASE, AT_USER, POINT_COUNT };
 
 // A fault built into the simulated system or around the kernel on purpose, to see that it is found.
-enum Plant { NO_PLANT, DROP_EDGE, SKIP_WAKE, FORGET_WRITE, SHORT_READ, SKIP_QUEUE, KEEP_REARM, PLANT_COUNT };
+enum Plant {
+    NO_PLANT,
+    DROP_EDGE,
+    SKIP_WAKE,
+    FORGET_WRITE,
+    SHORT_READ,
+    SKIP_QUEUE,
+    LOSE_INPUT,
+    PLANT_COUNT
+};
 const char *plant_name(Plant plant);
 
 // How hostile this run is; chances in parts of a million per occasion.
@@ -40,7 +50,8 @@ struct Tuning {
     Time stall_most;
     Time point_cost;
     unsigned short_write, full_write, interrupted, early_wake;
-    unsigned accept_error, socket_error, connect_error, control_error, thread_error, conn_error, session_error;
+    unsigned accept_error, socket_error, connect_error, control_error, thread_error, conn_error,
+        session_error;
     unsigned lost_link; // per connection: it breaks at some moment
     Time delay_most;    // of the network
     size_t window_least, window_most;

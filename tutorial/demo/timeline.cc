@@ -105,7 +105,7 @@ std::string Timeline::bar(const Step &step, double last_ms, size_t width) {
     size_t to = std::min(width, static_cast<size_t>(end * scale));
     for (size_t i = from; i <= to; i++)
         line[i] = '=';
-    line[from] = step.moment ? '*' : '[';
+    line[from] = step.moment ? '*' : to > from ? '[' : '|';
     if (to > from)
         line[to] = step.end_ms < 0 ? '>' : ']';
     return line;

@@ -148,6 +148,12 @@ TEST_F(ResolverTest, FailureIsToldToAllAndNotKept) {
     EXPECT_EQ(results.wait_for(1001).back().state, WFT_STATE_SUCCESS);
 }
 
+TEST_F(ResolverTest, LookedUpLoopbackKeepsOneFamily) {
+    task("a.example", "80")->start();
+    lookup.answer(std::vector<std::string>{"::1", "127.0.0.1"});
+    EXPECT_EQ(address_of(results.wait_for(1).at(0).route), "127.0.0.1:80");
+}
+
 // behaviours row 112
 TEST_F(ResolverTest, ExpiredNameServesOthersMeanwhile) {
     task("a.example", "80")->start();

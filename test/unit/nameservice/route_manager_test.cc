@@ -6,6 +6,7 @@
 #include <atomic>
 #include <errno.h>
 #include <gtest/gtest.h>
+#include <memory>
 #include <netinet/in.h>
 #include <string.h>
 #include <string>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "nameservice/address_list.h"
+#include "nameservice/route_entry.h"
 #include "unit/nameservice/ns_engine.h"
 
 namespace {
@@ -173,6 +175,34 @@ TEST_F(RouteManagerTest, TlsIsApartByNameAndContext) {
     ssl_ctx = contexts[0];
     type = TT_TCP_SSL;
     EXPECT_EQ(get(list.get()), object);
+}
+
+// The table compares hashes first, so the comparison behind it is asked directly.
+TEST_F(RouteManagerTest, EqualHashesAreNotEnough) {
+    List list({"10.0.0.1", "10.0.0.2"});
+    List fewer({"10.0.0.1"});
+    List more({"10.0.0.1", "10.0.0.2", "10.0.0.3"});
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    using wf::detail::RouteKey;
+    const RouteKey key{TT_TCP_SSL, list.get(), &params, "info", "host", context};
+    std::unique_ptr<wf::detail::RouteEntry> entry = wf::detail::RouteEntry::create(key);
+    ASSERT_NE(entry, nullptr);
+    EXPECT_TRUE(entry->matches(key));
+    EndpointParams others[5] = {params, params, params, params, params};
+    others[0].address_family = AF_INET6;
+    others[1].max_connections = 1;
+    others[2].connect_timeout = 1;
+    others[3].response_timeout = 1;
+    others[4].ssl_connect_timeout = 1;
+    for (const EndpointParams &other : others)
+        EXPECT_FALSE(entry->matches({key.type, list.get(), &other, "info", "host", context}));
+    EXPECT_FALSE(entry->matches({TT_TCP, list.get(), &params, "info", "host", context}));
+    EXPECT_FALSE(entry->matches({key.type, fewer.get(), &params, "info", "host", context}));
+    EXPECT_FALSE(entry->matches({key.type, more.get(), &params, "info", "host", context}));
+    EXPECT_FALSE(entry->matches({key.type, list.get(), &params, "", "host", context}));
+    EXPECT_FALSE(entry->matches({key.type, list.get(), &params, "info", "", context}));
+    EXPECT_FALSE(entry->matches({key.type, list.get(), &params, "info", "host", nullptr}));
+    SSL_CTX_free(context);
 }
 
 TEST_F(RouteManagerTest, GrowsAndFindsEverything) {

@@ -1,8 +1,9 @@
-// Weft - unit tests of go and thread tasks as programs derive them; behaviour rows 50 and 1
+// Weft - unit tests of go and thread tasks, a program's own and the factory's; behaviour rows 1, 46, 50 and 51
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include "unit/task/task_support.h"
+#include "workflow/detail/compute_task.h"
 
 using namespace tasktest;
 
@@ -88,6 +89,168 @@ TEST(Compute, EndOfTheExecutor) {
     }
     EXPECT_EQ(1, succeeded.load());
     EXPECT_EQ(2, aborted.load());
+}
+
+using wf::detail::go_function;
+using wf::detail::GoTask;
+using wf::detail::RoutineTask;
+using wf::detail::TimedTask;
+using TimedGo = TimedTask<GoTask>;
+using TimedSum = TimedTask<RoutineTask<int, int>>;
+
+// Row 51: no function yet, then one that knows its task. Arguments are bound as by std::bind.
+TEST(GoTask, Row51FunctionSetLater) {
+    Compute compute(1);
+    Event ended;
+    int value = 0;
+    auto add = [&](int n, int &sum) { sum += n; };
+    GoTask *task = new GoTask(&compute.queue, &compute.executor, go_function(nullptr, 1));
+    task->set_function(go_function(add, 3, std::ref(value)));
+    task->set_callback([&](WFGoTask *) { ended.set(); });
+    task->start();
+    ASSERT_TRUE(ended.wait(1));
+    EXPECT_EQ(3, value);
+    task = new GoTask(&compute.queue, &compute.executor, go_function(nullptr));
+    task->set_callback([&](WFGoTask *t) {
+        EXPECT_EQ(WFT_STATE_SUCCESS, t->get_state());
+        ended.set();
+    });
+    task->start();
+    ASSERT_TRUE(ended.wait(2));
+}
+
+// A body that throws ends its task, and the thread goes on.
+TEST(GoTask, BodyThatThrows) {
+    Compute compute(1);
+    Event ended;
+    auto expect_exception = [&](int state, int error) {
+        EXPECT_EQ(WFT_STATE_TASK_ERROR, state);
+        EXPECT_EQ(WFT_ERR_TASK_EXCEPTION, error);
+        ended.set();
+    };
+    // The library itself throws nothing; the standard one does.
+    auto body = [] { (void)std::string().at(1); };
+    GoTask *go = new GoTask(&compute.queue, &compute.executor, body);
+    go->set_callback([&](WFGoTask *t) { expect_exception(t->get_state(), t->get_error()); });
+    go->start();
+    auto *routine = new RoutineTask<int, int>(
+        &compute.queue, &compute.executor, [&](int *, int *) { body(); },
+        [&](WFThreadTask<int, int> *t) { expect_exception(t->get_state(), t->get_error()); });
+    routine->start();
+    auto *timed = new TimedGo(30, 0, scheduler(), &compute.queue, &compute.executor, body);
+    timed->set_callback([&](WFGoTask *t) { expect_exception(t->get_state(), t->get_error()); });
+    timed->start();
+    EXPECT_TRUE(ended.wait(3));
+}
+
+// Row 46: at the limit ETIMEDOUT; the body goes on, and what it holds is freed when it has ended.
+TEST(TimedTask, Row46BodyRunsOverTheLimit) {
+    Log log;
+    Event ended, release, freed;
+    Compute compute(1);
+    auto held = std::shared_ptr<int>(new int, [&](int *p) {
+        delete p;
+        freed.set();
+    });
+    auto *task =
+        new TimedGo(0, 10 * 1000 * 1000, scheduler(), &compute.queue, &compute.executor, [&, held] {
+            release.wait();
+            log.add("body");
+        });
+    held.reset();
+    task->set_callback([&](WFGoTask *t) {
+        EXPECT_EQ(WFT_STATE_SYS_ERROR, t->get_state());
+        EXPECT_EQ(ETIMEDOUT, t->get_error());
+        EXPECT_TRUE(scheduler()->is_handler_thread());
+        log.add("callback ");
+        ended.set();
+    });
+    task->start();
+    ASSERT_TRUE(ended.wait());
+    EXPECT_EQ(0, freed.count());
+    release.set();
+    ASSERT_TRUE(freed.wait());
+    EXPECT_EQ("callback body", log.text());
+}
+
+// Row 46: the time in the queue counts; a body that has not begun by then is not begun.
+TEST(TimedTask, Row46QueueingCounts) {
+    Event ended, release;
+    bool ran = false;
+    {
+        Compute compute(1);
+        (new GoTask(&compute.queue, &compute.executor, [&] { release.wait(); }))->start();
+        auto *task = new TimedSum(
+            0, 10 * 1000 * 1000, scheduler(), &compute.queue, &compute.executor,
+            [&](int *, int *) { ran = true; },
+            [&](WFThreadTask<int, int> *t) {
+                EXPECT_EQ(ETIMEDOUT, t->get_error());
+                ended.set();
+            });
+        task->start();
+        ASSERT_TRUE(ended.wait());
+        release.set();
+    }
+    EXPECT_FALSE(ran);
+}
+
+// Row 46: one that ends in time, with what belongs to it deleted right after its callback.
+TEST(TimedTask, Row46InTime) {
+    Log log;
+    Event ended;
+    Compute compute(1);
+    auto held = std::make_shared<Obituary>(&log, "deleted ");
+    auto *task = new TimedSum(
+        3600, 0, scheduler(), &compute.queue, &compute.executor,
+        [held](int *in, int *out) { *out = *in + 1; },
+        [&](WFThreadTask<int, int> *t) {
+            EXPECT_EQ(WFT_STATE_SUCCESS, t->get_state());
+            EXPECT_EQ(5, *t->get_output());
+            log.add("callback ");
+        });
+    held.reset();
+    *task->get_input() = 4;
+    Workflow::start_series_work(task, new Say(&log, "next"),
+                                [&](const SeriesWork *) { ended.set(); });
+    ASSERT_TRUE(ended.wait());
+    EXPECT_EQ("callback deleted next", log.text());
+}
+
+// Limits around the time the body takes: one callback, and nothing leaks or is used after its end.
+TEST(TimedTask, Row46LimitMeetsTheEnd) {
+    constexpr int TASKS = 1000;
+    std::atomic<int> in_time{0}, late{0};
+    Event ended;
+    {
+        Compute compute(2);
+        for (int i = 0; i < TASKS; i++) {
+            auto *task = new TimedGo(0, i % 50 * 1000, scheduler(), &compute.queue,
+                                     &compute.executor, go_function([] {}));
+            task->set_callback([&](WFGoTask *t) {
+                (t->get_error() == ETIMEDOUT ? late : in_time)++;
+                ended.set();
+            });
+            task->start();
+        }
+        ASSERT_TRUE(ended.wait(TASKS));
+    }
+    EXPECT_EQ(TASKS, in_time + late);
+}
+
+// A limit that is none ends inside start(); one that is dismissed just goes.
+TEST(TimedTask, BadLimitAndDismiss) {
+    Compute compute(1);
+    int state = -1, error = -1;
+    auto *task = new TimedGo(0, -1, scheduler(), &compute.queue, &compute.executor,
+                             go_function([] { ADD_FAILURE() << "the body ran"; }));
+    task->set_callback([&](WFGoTask *t) {
+        state = t->get_state();
+        error = t->get_error();
+    });
+    task->start();
+    EXPECT_EQ(WFT_STATE_SYS_ERROR, state);
+    EXPECT_EQ(EINVAL, error);
+    (new TimedGo(1, 0, scheduler(), &compute.queue, &compute.executor, nullptr))->dismiss();
 }
 
 class ComputeDeathTest : public ::testing::Test {

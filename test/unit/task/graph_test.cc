@@ -135,7 +135,7 @@ TEST(Graph, InAParallel) {
 // Row 17: random graphs over several threads; every node runs once, and after all before it.
 TEST(Graph, Row17RandomOnThreads) {
     constexpr size_t NODES = 200;
-    std::minstd_rand random(3);
+    std::minstd_rand dice(3);
     Compute compute(3);
     class Go : public WFGoTask {
     public:
@@ -157,8 +157,8 @@ TEST(Graph, Row17RandomOnThreads) {
         for (size_t i = 0; i < NODES; i++) {
             nodes.push_back(&graph->create_graph_node(
                 new Go(compute, [&time, &clock, i] { time[i] = ++clock; })));
-            for (unsigned n = random() % 4; n > 0 && i > 0; n--) {
-                size_t from = random() % i;
+            for (unsigned n = dice() % 4; n > 0 && i > 0; n--) {
+                size_t from = dice() % i;
                 nodes[from]->precede(*nodes[i]);
                 edges.emplace_back(from, i);
             }

@@ -41,20 +41,20 @@ TEST(Series, Row3FrontInCallback) {
 // The ring against a deque: tasks push a random number of others to both ends, so that it wraps and
 // grows at every place of its head. The model is told of the same pushes and pops.
 TEST(Series, RingAgainstModel) {
-    std::minstd_rand random(7);
+    std::minstd_rand dice(7);
     for (int round = 0; round < 100; round++) {
         std::deque<int> model;
         std::vector<int> seen, expected;
-        int made = 0, limit = static_cast<int>(random() % 100);
+        int made = 0, limit = static_cast<int>(dice() % 100);
         std::function<void(SubTask *, int)> run;
         auto make = [&](int number) {
             return new Call([&run, number](SubTask *task) { run(task, number); });
         };
         run = [&](SubTask *task, int number) {
             seen.push_back(number);
-            for (unsigned n = random() % 4; n > 0 && made < limit; n--) {
+            for (unsigned n = dice() % 4; n > 0 && made < limit; n--) {
                 made++;
-                if (random() % 2 == 0) {
+                if (dice() % 2 == 0) {
                     series_of(task)->push_back(make(made));
                     model.push_back(made);
                 } else {
@@ -113,6 +113,24 @@ TEST(Series, Row2CallbackDeletionNext) {
     held.reset();
     Workflow::start_series_work(first, new Say(&log, "next"), nullptr);
     EXPECT_EQ("callback deleted next", log.text());
+}
+
+// Rows 2 and 13: tasks that end in place run in a loop on the thread that started the series,
+// however many there are.
+TEST(Series, Row13LongSeriesInPlace) {
+    constexpr int TASKS = 100000;
+    int ran = 0;
+    std::thread::id here = std::this_thread::get_id();
+    SeriesWork *series = Workflow::create_series_work(new Call([&](SubTask *) { ran++; }), nullptr);
+    for (int i = 1; i < TASKS; i++) {
+        series->push_back(new Call([&](SubTask *) {
+            ran++;
+            if (std::this_thread::get_id() != here)
+                ADD_FAILURE() << "task " << ran << " runs on another thread";
+        }));
+    }
+    series->start();
+    EXPECT_EQ(TASKS, ran);
 }
 
 // Row 4: the series ends with its last task: finished, callback, gone.
