@@ -81,9 +81,10 @@ bool pool_call_worker(struct mpoller *pool) {
     return true;
 }
 
-// Each thing to do calls one worker; a worker on its way takes the first thing it finds and calls for what is left.
-static void call_for_rest(struct mpoller *pool) WEFT_TSA(requires_capability(pool->lock)) {
-    bool queue = a32_load(&pool->queued) > 0 && ai32_load(&pool->permits) > 0;
+// Each thing to do calls one worker; a worker on its way takes the first thing it finds and calls for what is left:
+// orphans, completions beyond the `taken` ones, and the watch.
+static void call_for_rest(struct mpoller *pool, uint32_t taken) WEFT_TSA(requires_capability(pool->lock)) {
+    bool queue = a32_load(&pool->queued) > taken && ai32_load(&pool->permits) > 0;
     if (pool->orphans || queue || (!pool->watch && !pool->watch_disabled))
         pool_call_worker(pool);
 }
@@ -186,13 +187,12 @@ static bool find_duty(struct mpoller *pool, struct weft_poller **poller, enum du
         *poller = pool->orphans;
         pool->orphans = (*poller)->next_orphan;
         *duty = DUTY_DRIVE;
-        call_for_rest(pool);
+        call_for_rest(pool, 0);
         return true;
     }
     if (a32_load(&pool->queued) > 0 && ai32_load(&pool->permits) > 0) {
         *duty = DUTY_QUEUE;
-        if (a32_load(&pool->queued) > 1)
-            call_for_rest(pool);
+        call_for_rest(pool, 1);
         return true;
     }
     if (a32_load(&pool->stopping)) {
@@ -227,7 +227,7 @@ enum duty pool_stand_by(struct worker *worker, struct weft_poller **poller) {
             pool->watch = NULL;
         if (*poller) {
             duty = DUTY_DRIVE;
-            call_for_rest(pool);
+            call_for_rest(pool, 0);
             break;
         }
     }
