@@ -90,15 +90,19 @@ static inline struct timespec sys_timespec(uint64_t ns) {
     t.tv_nsec = (long)(ns % 1000000000u);
     return t;
 }
-// epoll_pwait2 takes nanoseconds; plain epoll_wait would round a timer up to the next millisecond.
+// epoll_pwait2 takes nanoseconds; plain epoll_wait rounds a timer up to the next millisecond, and is what is left on
+// systems without it (Linux before 5.11, some sandboxes and valgrind).
+int sys_epoll_wait_ms(int epfd, struct epoll_event *events, int max, uint64_t timeout_ns);
 static inline int sys_epoll_wait(int epfd, struct epoll_event *events, int max, uint64_t timeout_ns) {
     struct timespec t;
+    int n;
     if (timeout_ns == 0)
         return epoll_wait(epfd, events, max, 0);
     if (timeout_ns == SYS_FOREVER)
         return epoll_wait(epfd, events, max, -1);
     t = sys_timespec(timeout_ns);
-    return (int)syscall(SYS_epoll_pwait2, epfd, events, max, &t, NULL, 0);
+    n = (int)syscall(SYS_epoll_pwait2, epfd, events, max, &t, NULL, 0);
+    return n < 0 && errno == ENOSYS ? sys_epoll_wait_ms(epfd, events, max, timeout_ns) : n;
 }
 static inline int sys_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
 static inline void sys_eventfd_signal(int fd) {

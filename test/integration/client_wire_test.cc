@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "integration/call.h"
 #include "integration/raw_socket.h"
 #include "integration/workshop.h"
@@ -46,7 +48,7 @@ TEST_P(Vanishing, AtTheAccept) {
 TEST_P(Vanishing, InAnAnswerWithALength) {
     bool hard = GetParam();
     const std::string whole = std::string(kHead) + "0123456789";
-    size_t stop = 0;
+    std::atomic<size_t> stop(0); // Set by the test, read by the peer's thread.
     raw::ScriptedServer server([&](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send(whole.substr(0, stop));
@@ -71,7 +73,7 @@ TEST_P(Vanishing, InAChunkedAnswer) {
     bool hard = GetParam();
     const std::string whole = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                               "a;x=y\r\n0123456789\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n";
-    size_t stop = 0;
+    std::atomic<size_t> stop(0); // Set by the test, read by the peer's thread.
     raw::ScriptedServer server([&](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send(whole.substr(0, stop));
@@ -266,7 +268,7 @@ TEST(ClientWire, BrokenAnswers) {
         "ICY 200 OK\r\nContent-Length: 0\r\n\r\n",
         "\r\n\r\n\r\n\r\n",
     };
-    size_t which = 0;
+    std::atomic<size_t> which(0);
     raw::ScriptedServer server([&](raw::Socket &peer, int) {
         peer.read_until("\r\n\r\n");
         peer.send(answers[which]);

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // worker.h: lease_let_out(), lease_take_back(); poller.c: poller_do(); watch.c: look(), take_over(),
-// sleep_until_let_go(), mpoller_wake_watch(). Two pollers with ITEMS items each; three workers may drive and one may
-// always watch, as pool.pml shows. A let-go's plain store goes through its worker's store buffer; compare-and-swaps,
+// sleep_until_let_go(), mpoller_wake_watch(). Two pollers, one with ITEMS items; of four workers one may
+// always watch, as permits.pml shows. A let-go's plain store goes through its worker's store buffer; compare-and-swaps,
 // exchanges and futex calls empty it, and so does sys_membarrier() for everybody.
 //
 // An item is short, calls poller_do(), or is stuck until its poller was taken. With a stuck item and a watch that slept
@@ -176,7 +176,7 @@ awake:
 
 init {
     atomic {
-        items[0] = ITEMS; items[1] = ITEMS;
+        items[0] = ITEMS; items[1] = 1;
         called = 1;
         run Worker(0, 0); run Worker(1, 1);
         run Worker(2, NONE); run Worker(3, NONE)

@@ -274,7 +274,7 @@ void ServerSession::to_reply() {
         this->act();
     } else if (rng.percent(50)) {
         program_->outside([this]() { this->act(); });
-    } else if (rng.percent(50) && !program_->ending) {
+    } else if (rng.percent(50)) {
         Timer *timer = new Timer(program_, [this](int) { this->act(); });
         if (program_->sched.sleep(timer) < 0)
             world->fail("a timer is refused");
@@ -289,10 +289,7 @@ void ServerSession::to_reply() {
             delete static_cast<Later *>(j);
             session->act();
         };
-        if (program_->ending)
-            job->run(job);
-        else
-            program_->sched.get_communicator()->defer(job);
+        program_->sched.get_communicator()->defer(job);
     }
 }
 

@@ -321,10 +321,9 @@ Listener::Listener(int backlog) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC
 
 Listener::~Listener() { ::close(fd_); }
 
-Peer Listener::accept() {
+Peer Listener::accept(std::chrono::milliseconds patience) {
     struct pollfd p = {fd_, POLLIN, 0};
-    int patience = static_cast<int>(std::chrono::milliseconds(PATIENCE).count());
-    if (poll(&p, 1, patience) <= 0)
+    if (poll(&p, 1, static_cast<int>(patience.count())) <= 0)
         return Peer();
     int fd = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
     int on = 1;

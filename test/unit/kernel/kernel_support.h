@@ -278,6 +278,7 @@ public:
     void reset();  // RST
     void close();
     int fd() const { return fd_; }
+    bool is_open() const { return fd_ >= 0; }
     int error = 0;
 
 private:
@@ -289,7 +290,8 @@ class Listener {
 public:
     explicit Listener(int backlog = 16);
     ~Listener();
-    Peer accept();
+    // Without a connection in time: a Peer without a descriptor.
+    Peer accept(std::chrono::milliseconds patience = PATIENCE);
     const struct sockaddr_in *address() const { return &addr_; }
 
 private:
