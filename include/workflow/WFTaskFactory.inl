@@ -9,7 +9,7 @@
 #include <new>
 
 #include "WFNameService.h"
-#include "detail/factory_compute.h"
+#include "detail/compute_task.h"
 #include "detail/runtime.h"
 
 namespace wf {
@@ -399,8 +399,8 @@ WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_server_task(Co
 
 template <class FUNC, class... ARGS>
 WFGoTask *WFTaskFactory::create_go_task(ExecQueue *queue, Executor *executor, FUNC &&func, ARGS &&...args) {
-    using Bind = wf::detail::BindCall<FUNC, ARGS...>;
-    return new wf::detail::PlainGoTask(queue, executor, Bind::make(std::forward<FUNC>(func), std::forward<ARGS>(args)...));
+    return new wf::detail::GoTask(
+        queue, executor, wf::detail::go_function(std::forward<FUNC>(func), std::forward<ARGS>(args)...));
 }
 
 template <class FUNC, class... ARGS>
@@ -413,9 +413,9 @@ WFGoTask *WFTaskFactory::create_go_task(const std::string &queue_name, FUNC &&fu
 template <class FUNC, class... ARGS>
 WFGoTask *WFTaskFactory::create_timedgo_task(time_t seconds, long nanoseconds, ExecQueue *queue, Executor *executor,
                                              FUNC &&func, ARGS &&...args) {
-    using Bind = wf::detail::BindCall<FUNC, ARGS...>;
-    return new wf::detail::WithLimit<wf::detail::PlainGoTask>(
-        seconds, nanoseconds, queue, executor, Bind::make(std::forward<FUNC>(func), std::forward<ARGS>(args)...));
+    return new wf::detail::TimedTask<wf::detail::GoTask>(
+        seconds, nanoseconds, wf::detail::runtime_scheduler(), queue, executor,
+        wf::detail::go_function(std::forward<FUNC>(func), std::forward<ARGS>(args)...));
 }
 
 template <class FUNC, class... ARGS>
@@ -428,9 +428,8 @@ WFGoTask *WFTaskFactory::create_timedgo_task(time_t seconds, long nanoseconds, c
 
 template <class FUNC, class... ARGS>
 void WFTaskFactory::reset_go_task(WFGoTask *task, FUNC &&func, ARGS &&...args) {
-    using Bind = wf::detail::BindCall<FUNC, ARGS...>;
-    static_cast<wf::detail::PlainGoTask *>(task)->set_function(
-        Bind::make(std::forward<FUNC>(func), std::forward<ARGS>(args)...));
+    static_cast<wf::detail::GoTask *>(task)->set_function(
+        wf::detail::go_function(std::forward<FUNC>(func), std::forward<ARGS>(args)...));
 }
 
 template <class INPUT, class OUTPUT>
@@ -438,7 +437,7 @@ WFThreadTask<INPUT, OUTPUT> *
 WFThreadTaskFactory<INPUT, OUTPUT>::create_thread_task(ExecQueue *queue, Executor *executor,
                                                        std::function<void(INPUT *, OUTPUT *)> routine,
                                                        std::function<void(T *)> callback) {
-    return new wf::detail::PlainThreadTask<INPUT, OUTPUT>(queue, executor, std::move(routine), std::move(callback));
+    return new wf::detail::RoutineTask<INPUT, OUTPUT>(queue, executor, std::move(routine), std::move(callback));
 }
 
 template <class INPUT, class OUTPUT>
@@ -456,8 +455,9 @@ WFThreadTaskFactory<INPUT, OUTPUT>::create_thread_task(time_t seconds, long nano
                                                        Executor *executor,
                                                        std::function<void(INPUT *, OUTPUT *)> routine,
                                                        std::function<void(T *)> callback) {
-    return new wf::detail::WithLimit<wf::detail::PlainThreadTask<INPUT, OUTPUT>>(seconds, nanoseconds, queue, executor,
-                                                                         std::move(routine), std::move(callback));
+    return new wf::detail::TimedTask<wf::detail::RoutineTask<INPUT, OUTPUT>>(
+        seconds, nanoseconds, wf::detail::runtime_scheduler(), queue, executor, std::move(routine),
+        std::move(callback));
 }
 
 template <class INPUT, class OUTPUT>

@@ -81,6 +81,7 @@ constexpr ErrorText TASK_ERRORS[] = {
     {WFT_ERR_MYSQL_COMMAND_DISALLOWED, "this MySQL command is not allowed here"},
     {WFT_ERR_MYSQL_QUERY_NOT_SET, "no MySQL query was set"},
     {WFT_ERR_MYSQL_SSL_NOT_SUPPORTED, "the MySQL server has no TLS"},
+    {WFT_ERR_TASK_EXCEPTION, "the computation threw an exception"},
 };
 
 constexpr ErrorText SSL_ERRORS[] = {

@@ -4,6 +4,7 @@
 
 #include "factory/http_common.h"
 #include "protocol/http_defaults.h"
+#include "util/block_cache.h"
 #include "workflow/HttpUtil.h"
 #include "workflow/WFTaskFactory.h"
 
@@ -12,7 +13,8 @@ using protocol::HttpResponse;
 
 namespace {
 
-class HttpServerTask final : public WFServerTask<HttpRequest, HttpResponse> {
+class HttpServerTask final : public WFServerTask<HttpRequest, HttpResponse>,
+                             public wf::BlockCached<HttpServerTask> {
 public:
     HttpServerTask(CommService *service, std::function<void(WFHttpTask *)> &process)
         : WFServerTask(service, wf::detail::runtime_scheduler(), process), alive_(false), head_only_(false), max_(-1),

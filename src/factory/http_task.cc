@@ -6,6 +6,7 @@
 
 #include "factory/http_common.h"
 #include "util/base64.h"
+#include "util/block_cache.h"
 #include "workflow/HttpUtil.h"
 #include "workflow/StringUtil.h"
 #include "workflow/WFTaskFactory.h"
@@ -18,7 +19,8 @@ namespace {
 
 constexpr int HTTP_KEEP_ALIVE_DEFAULT = 60 * 1000;
 
-class HttpClientTask final : public WFComplexClientTask<HttpRequest, HttpResponse> {
+class HttpClientTask final : public WFComplexClientTask<HttpRequest, HttpResponse>,
+                             public wf::BlockCached<HttpClientTask> {
 public:
     HttpClientTask(int redirect_max, int retry_max, http_callback_t &&cb)
         : WFComplexClientTask(retry_max, std::move(cb)), redirect_max_(redirect_max), redirect_count_(0),

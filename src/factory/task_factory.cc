@@ -15,7 +15,10 @@ public:
 
 protected:
     void dispatch() override {
-        wf::detail::series_prepend(series_of(this), create_(this));
+        SubTask *next = create_ ? create_(this) : nullptr;
+        if (!next)
+            wf::detail::misuse("the create function of a dynamic task returned no task");
+        wf::detail::series_prepend(series_of(this), next);
         this->state = WFT_STATE_SUCCESS;
         this->subtask_done();
     }

@@ -90,7 +90,7 @@ int Executor::request(ExecSession *session, ExecQueue *queue) {
 ExecSession *Executor::take(std::unique_lock<std::mutex> *lock) {
     for (;;) {
         bool surplus = this->threads > this->limit + this->waiting;
-        if (surplus && !this->stopping)
+        if (surplus || this->stopping) // what is queued at the end is canceled, not run
             return nullptr;
         ExecQueue *queue = this->round_first;
         if (queue) {
@@ -101,8 +101,6 @@ ExecSession *Executor::take(std::unique_lock<std::mutex> *lock) {
                 this->append_queue(queue);
             return session;
         }
-        if (this->stopping)
-            return nullptr;
         this->idle++;
         this->work_cond.wait(*lock);
         this->idle--;

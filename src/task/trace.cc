@@ -8,7 +8,11 @@ namespace detail {
 
 constinit std::atomic<TraceHook> trace_hook{nullptr};
 
-void trace_call(TraceHook hook, TraceKind kind, const SubTask *task, const SeriesWork *series) {
+void trace_call(TraceKind kind, const SubTask *task, const SeriesWork *series) {
+    // Read once more, in order: the hook sees what its program prepared before it set it.
+    TraceHook hook = trace_hook.load(std::memory_order_acquire);
+    if (!hook)
+        return;
     TraceEvent event;
     event.kind = kind;
     event.task = task;

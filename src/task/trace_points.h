@@ -12,13 +12,11 @@ namespace wf::detail {
 
 extern constinit std::atomic<TraceHook> trace_hook;
 
-void trace_call(TraceHook hook, TraceKind kind, const SubTask *task, const SeriesWork *series);
+void trace_call(TraceKind kind, const SubTask *task, const SeriesWork *series);
 
 inline void trace(TraceKind kind, const SubTask *task, const SeriesWork *series) {
-    // A plain function pointer: nothing it points to needs to be ordered with it.
-    TraceHook hook = trace_hook.load(std::memory_order_relaxed);
-    if (hook) [[unlikely]]
-        trace_call(hook, kind, task, series);
+    if (trace_hook.load(std::memory_order_relaxed)) [[unlikely]]
+        trace_call(kind, task, series);
 }
 
 } // namespace wf::detail

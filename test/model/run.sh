@@ -7,12 +7,13 @@ dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 seconds=180 # per model; each takes less than a minute alone
 
-# check <name> <holds|fails> <model> <defines...>: one verifier in a directory of its own; prints "ok" or what went wrong
+# check <name> <holds|fails> <model> <defines...>: one verifier in a directory of its own; prints ok or what failed
 check() {
     local name=$1 expected=$2 model=$3 found
     shift 3
     mkdir "$dir/$name" && cd "$dir/$name" && cp "$here"/*.pml . || return 1
-    if ! spin "$@" -a "$model.pml" >log 2>&1 || ! gcc -O2 -w -DSAFETY -DNOFAIR -DCOLLAPSE -o pan pan.c >>log 2>&1; then
+    if ! spin "$@" -a "$model.pml" >log 2>&1 ||
+        ! gcc -O2 -w -DSAFETY -DNOFAIR -DCOLLAPSE -o pan pan.c >>log 2>&1; then
         found="does not compile"
     else
         timeout "$seconds" ./pan -m20000 -w22 >log 2>&1
@@ -35,40 +36,47 @@ check() {
     fi
 }
 
-# Two at a time; the lines come out in order.
+# Name, what is expected, model, then defines. KIND:SITE is the next job, its site 0 (inline), 1 (queued), or either.
 list() {
     cat <<'RUNS'
 lease holds lease
-lease-exchange holds lease -DEXCHANGE
-lease-without-membarrier fails lease -DBUG_NO_MEMBARRIER
-lease-without-last-look fails lease -DBUG_NO_LAST_LOOK
+lease-exchange holds lease EXCHANGE
+lease-without-membarrier fails lease BUG_NO_MEMBARRIER
+lease-without-last-look fails lease BUG_NO_LAST_LOOK
 inbox holds inbox
-inbox-without-second-look fails inbox -DBUG_NO_SECOND_LOOK
-inbox-sleep-by-plain-store fails inbox -DBUG_PLAIN_PUBLISH
-permits-known-wait holds permits -DNP=1 -DNW=3 -DNJ=2 -DH=2 -DK0=WAITS -DK1=SHORT -DS0=either -DS1=either
-permits-one-handler holds permits -DNP=1 -DNW=3 -DNJ=2 -DH=1 -DK0=WAITS -DK1=WAITS -DS0=either -DS1=either
-permits-false-relays holds permits -DFALSE_RELAYS -DNP=1 -DNW=3 -DNJ=2 -DH=1 -DK0=SHORT -DK1=SHORT -DS0=0 -DS1=either
-permits-two-pollers holds permits -DNP=2 -DNW=4 -DNJ=2 -DH=1 -DK0=APPENDS -DK1=SHORT -DS0=0 -DS1=0
-permits-blocked-queued holds permits -DNP=1 -DNW=4 -DNJ=3 -DH=2 -DK0=BLOCKS -DK1=APPENDS -DK2=SHORT -DS0=1 -DS1=0 -DS2=0
-permits-foreign-threads holds permits -DNP=1 -DNW=3 -DNJ=3 -DH=2 -DFOREIGN=1 -DK0=SHORT -DK1=BLOCKS -DK2=SHORT -DS0=0 -DS1=1 -DS2=1
-permits-queue-before-greeting fails permits -DBUG_QUEUE_BEFORE_GREETING -DNP=1 -DNW=5 -DNJ=3 -DH=2 -DK0=BLOCKS -DK1=WAITS -DK2=SHORT -DS0=1 -DS1=0 -DS2=0
-permits-no-watch-for-queue fails permits -DBUG_NO_WATCH_FOR_QUEUE -DNP=1 -DNW=4 -DNJ=3 -DH=2 -DK0=BLOCKS -DK1=APPENDS -DK2=SHORT -DS0=1 -DS1=0 -DS2=0
-permits-one-look-before-sleep fails permits -DBUG_ONE_LOOK -DNP=1 -DNW=4 -DNJ=3 -DH=2 -DFOREIGN=1 -DK0=SHORT -DK1=BLOCKS -DK2=SHORT -DS0=0 -DS1=1 -DS2=1
-permits-read-before-counting fails permits -DBUG_READ_PERMITS_FIRST -DNP=1 -DNW=4 -DNJ=3 -DH=2 -DFOREIGN=1 -DK0=SHORT -DK1=BLOCKS -DK2=SHORT -DS0=0 -DS1=1 -DS2=1
-exit-robbed holds exit -DNP=1 -DNW=4 -DH=1 -DK0=BLOCKS -DS0=0
-exit-waiting holds exit -DNP=1 -DNW=3 -DH=1 -DK0=WAITS -DS0=1
-exit-queued holds exit -DNP=1 -DNW=3 -DH=1 -DK0=SHORT -DS0=1
-exit-two-pollers holds exit -DNP=2 -DNW=3 -DH=1 -DK0=SHORT -DS0=1
-exit-drivers-leave-for-good fails exit -DBUG_LEAVE_FOR_GOOD -DNP=1 -DNW=4 -DH=1 -DK0=SHORT -DS0=1
-exit-watch-leaves-first fails exit -DBUG_WATCH_LEAVES_FIRST -DNP=1 -DNW=5 -DH=1 -DK0=BLOCKS -DS0=0
-exit-late-birth-sleeps fails exit -DBUG_LATE_BIRTH_SLEEPS -DNP=2 -DNW=4 -DH=1 -DK0=SHORT -DS0=0
+inbox-without-second-look fails inbox BUG_NO_SECOND_LOOK
+inbox-sleep-by-plain-store fails inbox BUG_PLAIN_PUBLISH
+permits-known-wait holds permits NP=1 NW=3 H=2 WAITS:either SHORT:either
+permits-one-handler holds permits NP=1 NW=3 H=1 WAITS:either WAITS:either
+permits-false-relays holds permits FALSE_RELAYS NP=1 NW=3 H=1 SHORT:0 SHORT:either
+permits-two-pollers holds permits NP=2 NW=4 H=1 APPENDS:0 SHORT:0
+permits-blocked-queued holds permits NP=1 NW=4 H=2 BLOCKS:1 APPENDS:0 SHORT:0
+permits-foreign-threads holds permits NP=1 NW=3 H=2 FOREIGN=1 SHORT:0 BLOCKS:1 SHORT:1
+permits-queue-before-greeting fails permits BUG_QUEUE_BEFORE_GREETING NP=1 NW=5 H=2 BLOCKS:1 WAITS:0 SHORT:0
+permits-no-watch-for-queue fails permits BUG_NO_WATCH_FOR_QUEUE NP=1 NW=4 H=2 BLOCKS:1 APPENDS:0 SHORT:0
+permits-one-look-before-sleep fails permits BUG_ONE_LOOK NP=1 NW=4 H=2 FOREIGN=1 SHORT:0 BLOCKS:1 SHORT:1
+permits-read-before-counting fails permits BUG_READ_PERMITS_FIRST NP=1 NW=4 H=2 FOREIGN=1 SHORT:0 BLOCKS:1 SHORT:1
+exit-robbed holds exit NP=1 NW=4 H=1 BLOCKS:0
+exit-waiting holds exit NP=1 NW=3 H=1 WAITS:1
+exit-queued holds exit NP=1 NW=3 H=1 SHORT:1
+exit-two-pollers holds exit NP=2 NW=3 H=1 SHORT:1
+exit-drivers-leave-for-good fails exit BUG_LEAVE_FOR_GOOD NP=1 NW=4 H=1 SHORT:1
+exit-watch-leaves-first fails exit BUG_WATCH_LEAVES_FIRST NP=1 NW=5 H=1 BLOCKS:0
+exit-late-birth-sleeps fails exit BUG_LATE_BIRTH_SLEEPS NP=2 NW=4 H=1 SHORT:0
 RUNS
 }
 
 one() {
-    local line
-    read -r -a line <<<"$1"
-    check "${line[@]}" >"$dir/${line[0]}.out" 2>&1
+    local words word defines=() jobs=0
+    read -r -a words <<<"$1"
+    for word in "${words[@]:3}"; do
+        case $word in
+        *:*) defines+=("-DK$jobs=${word%:*}" "-DS$jobs=${word#*:}") && jobs=$((jobs + 1)) ;;
+        *) defines+=("-D$word") ;;
+        esac
+    done
+    [ "${words[2]}" != permits ] || defines+=("-DNJ=$jobs")
+    check "${words[@]:0:3}" ${defines[@]+"${defines[@]}"} >"$dir/${words[0]}.out" 2>&1
 }
 
 for tool in spin gcc; do
@@ -77,7 +85,7 @@ done
 while read -r run; do
     while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
     one "$run" </dev/null &
-done < <(list)
+done < <(list) # two at a time; the lines come out in order
 wait
 
 passed=0 failed=0

@@ -37,9 +37,10 @@ public:
 private:
     void *sp_;
     char *stack_;
-    void *fake_stack_; // AddressSanitizer's
-    const void *bottom_;
-    size_t size_;
+    // What AddressSanitizer wants to know; unused without it.
+    [[maybe_unused]] void *fake_stack_;
+    [[maybe_unused]] const void *bottom_;
+    [[maybe_unused]] size_t size_;
 };
 
 struct Fiber {

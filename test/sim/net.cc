@@ -305,7 +305,7 @@ void Net::syn(const std::shared_ptr<Stream> &client, uint16_t port, int tries) {
     });
     if (!world->rng.ppm(world->tuning.lost_link))
         return;
-    int why = world->rng.percent(50) ? ECONNRESET : ETIMEDOUT;
+    int why = world->rng.percent(50) ? ECONNRESET : EHOSTUNREACH;
     std::weak_ptr<Stream> one = client, two = server;
     world->at(world->now + world->rng.spread(10 * US, 3 * SEC), [one, two, why]() {
         if (auto s = one.lock())

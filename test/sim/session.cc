@@ -180,8 +180,11 @@ void ClientTask::check_result(int result, int why) {
     account.failed++;
     if (result != CS_STATE_ERROR || why == 0)
         world->fail("request %u ended with state %d, error %d", id_, result, why);
-    if (why == ETIMEDOUT)
-        account.timed_out++;
+    if (why != ETIMEDOUT)
+        return;
+    account.timed_out++;
+    if (world->now < begun_ + MS) // no timeout is shorter
+        world->fail("request %u timed out too early", id_);
 }
 
 void ClientTask::handle(int result, int why) {

@@ -253,6 +253,13 @@ bool Peer::connect(int port, int receive_buffer) {
     return ::connect(fd_, reinterpret_cast<struct sockaddr *>(&addr), sizeof addr) == 0;
 }
 
+void Peer::connect_later(const struct sockaddr_in *to) {
+    close();
+    fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int ret = ::connect(fd_, reinterpret_cast<const struct sockaddr *>(to), sizeof *to);
+    EXPECT_TRUE(ret == 0 || errno == EINPROGRESS);
+}
+
 bool Peer::send(const std::string &bytes) {
     size_t sent = 0;
     while (sent < bytes.size()) {

@@ -266,6 +266,7 @@ public:
     Peer &operator=(Peer &&other) noexcept;
     ~Peer() { close(); }
     bool connect(int port, int receive_buffer = 0);
+    void connect_later(const struct sockaddr_in *to); // begins, and waits for nothing
     bool send(const std::string &bytes);
     bool send_frame(const std::string &body) { return send(Message::frame(body)); }
     // What comes, until `size` bytes are there, or the end. Empty at the end or a reset (see `error`).

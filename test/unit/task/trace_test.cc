@@ -20,10 +20,10 @@ std::string names;
 
 // These tests start everything on their own thread; a worker may still be ending what an earlier
 // test began.
-std::thread::id test_thread;
+thread_local bool tested = false;
 
 void record(const TraceEvent &event) {
-    if (std::this_thread::get_id() != test_thread)
+    if (!tested)
         return;
     events.push_back(event);
     if (event.kind == TraceKind::TASK_START)
@@ -35,7 +35,7 @@ protected:
     void SetUp() override {
         events.clear();
         names.clear();
-        test_thread = std::this_thread::get_id();
+        tested = true;
         EXPECT_EQ(nullptr, wf::set_trace_hook(record));
     }
     void TearDown() override { wf::set_trace_hook(nullptr); }
