@@ -240,11 +240,21 @@ int main(int argc, char **argv) {
 
     while ((opt = getopt(argc, argv, "p:t:b:a:c")) != -1) {
         switch (opt) {
-        case 'p': option.port = (uint16_t)atoi(optarg); break;
-        case 't': option.threads = atoi(optarg); break;
-        case 'b': option.body = atoi(optarg); break;
-        case 'a': option.first_cpu = atoi(optarg); break;
-        case 'c': option.closing = true; break;
+        case 'p':
+            option.port = (uint16_t)atoi(optarg);
+            break;
+        case 't':
+            option.threads = atoi(optarg);
+            break;
+        case 'b':
+            option.body = atoi(optarg);
+            break;
+        case 'a':
+            option.first_cpu = atoi(optarg);
+            break;
+        case 'c':
+            option.closing = true;
+            break;
         default:
             fprintf(stderr, "usage: %s -p port [-t threads] [-b bytes] [-a cpu] [-c]\n", argv[0]);
             return 2;

@@ -22,9 +22,7 @@ const std::string QUEUE = "bench";
 
 void nothing() {}
 
-WFGoTask *create_go() {
-    return WFTaskFactory::create_go_task(QUEUE, nothing);
-}
+WFGoTask *create_go() { return WFTaskFactory::create_go_task(QUEUE, nothing); }
 
 void count_items(benchmark::State &state, int64_t per_round) {
     state.SetItemsProcessed(static_cast<int64_t>(state.iterations()) * per_round);
@@ -119,9 +117,7 @@ void parallel_of(benchmark::State &state, CREATE create) {
     count_items(state, width);
 }
 
-void parallel_go(benchmark::State &state) {
-    parallel_of(state, create_go);
-}
+void parallel_go(benchmark::State &state) { parallel_of(state, create_go); }
 BENCHMARK(parallel_go)->Arg(1000)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
 void parallel_empty(benchmark::State &state) {

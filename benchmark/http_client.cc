@@ -89,11 +89,21 @@ int main(int argc, char **argv) {
 
     while ((opt = getopt(argc, argv, "p:c:d:w:t:")) != -1) {
         switch (opt) {
-        case 'p': url = std::string("http://127.0.0.1:") + optarg + "/"; break;
-        case 'c': in_flight = static_cast<unsigned>(atoi(optarg)); break;
-        case 'd': seconds = atof(optarg); break;
-        case 'w': warm = atof(optarg); break;
-        case 't': settings.poller_threads = atoi(optarg); break;
+        case 'p':
+            url = std::string("http://127.0.0.1:") + optarg + "/";
+            break;
+        case 'c':
+            in_flight = static_cast<unsigned>(atoi(optarg));
+            break;
+        case 'd':
+            seconds = atof(optarg);
+            break;
+        case 'w':
+            warm = atof(optarg);
+            break;
+        case 't':
+            settings.poller_threads = atoi(optarg);
+            break;
         default:
             fprintf(stderr, "usage: %s -p port [-c calls] [-d s] [-w s] [-t pollers]\n", argv[0]);
             return 2;

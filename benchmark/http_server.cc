@@ -39,9 +39,7 @@ std::string body;
 std::string backend_url;
 WFFacilities::WaitGroup stopped(1);
 
-void on_signal(int) {
-    stopped.done();
-}
+void on_signal(int) { stopped.done(); }
 
 void sleep_in_handler() {
     struct timespec t = {0, PAUSE_NS};
@@ -158,12 +156,24 @@ int main(int argc, char **argv) {
 
     while ((opt = getopt(argc, argv, "p:t:h:b:x:q")) != -1) {
         switch (opt) {
-        case 'p': port = static_cast<unsigned short>(atoi(optarg)); break;
-        case 't': settings.poller_threads = atoi(optarg); break;
-        case 'h': settings.handler_threads = atoi(optarg); break;
-        case 'b': size = static_cast<size_t>(atol(optarg)); break;
-        case 'x': backend_url = std::string("http://127.0.0.1:") + optarg + "/"; break;
-        case 'q': queued = true; break;
+        case 'p':
+            port = static_cast<unsigned short>(atoi(optarg));
+            break;
+        case 't':
+            settings.poller_threads = atoi(optarg);
+            break;
+        case 'h':
+            settings.handler_threads = atoi(optarg);
+            break;
+        case 'b':
+            size = static_cast<size_t>(atol(optarg));
+            break;
+        case 'x':
+            backend_url = std::string("http://127.0.0.1:") + optarg + "/";
+            break;
+        case 'q':
+            queued = true;
+            break;
         default:
             fprintf(stderr,
                     "usage: %s -p port [-t pollers] [-h handlers] [-b bytes] [-x port] [-q]\n",

@@ -92,9 +92,7 @@ static int64_t clock_ns(clockid_t id) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static int64_t now_ns(void) {
-    return clock_ns(CLOCK_MONOTONIC);
-}
+static int64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 
 // Processor time of the server's processes. The process clock also holds the time of threads that
 // have ended, which a sum over those alive would lose.
@@ -398,19 +396,45 @@ static void read_options(int argc, char **argv) {
 
     while ((opt = getopt(argc, argv, "p:c:t:d:w:P:u:s:n:r:Hk")) != -1) {
         switch (opt) {
-        case 'p': option.port = (uint16_t)atoi(optarg); break;
-        case 'c': option.conns = atoi(optarg); break;
-        case 't': option.threads = atoi(optarg); break;
-        case 'd': option.seconds = atof(optarg); break;
-        case 'w': option.warm = atof(optarg); break;
-        case 'u': option.path = optarg; break;
-        case 's': option.slow_path = optarg; break;
-        case 'n': option.every = atoi(optarg); break;
-        case 'r': option.rate = atof(optarg); break;
-        case 'H': option.browser = true; break;
-        case 'k': option.fresh = true; break;
-        case 'P': read_pids(optarg); break;
-        default: fprintf(stderr, "usage: see the head of benchmark/load.c\n"); exit(2);
+        case 'p':
+            option.port = (uint16_t)atoi(optarg);
+            break;
+        case 'c':
+            option.conns = atoi(optarg);
+            break;
+        case 't':
+            option.threads = atoi(optarg);
+            break;
+        case 'd':
+            option.seconds = atof(optarg);
+            break;
+        case 'w':
+            option.warm = atof(optarg);
+            break;
+        case 'u':
+            option.path = optarg;
+            break;
+        case 's':
+            option.slow_path = optarg;
+            break;
+        case 'n':
+            option.every = atoi(optarg);
+            break;
+        case 'r':
+            option.rate = atof(optarg);
+            break;
+        case 'H':
+            option.browser = true;
+            break;
+        case 'k':
+            option.fresh = true;
+            break;
+        case 'P':
+            read_pids(optarg);
+            break;
+        default:
+            fprintf(stderr, "usage: see the head of benchmark/load.c\n");
+            exit(2);
         }
     }
     if (option.threads < 1 || option.threads > MAX_THREADS || option.conns < option.threads ||

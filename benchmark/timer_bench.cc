@@ -1,9 +1,10 @@
 // Weft - what timers cost, and how late they are
 // SPDX-License-Identifier: Apache-2.0
 //
-//   timer_bench million [COUNT [SECONDS]]   create, arm and fire COUNT timers at random over SECONDS
-//   timer_bench arm [COUNT]                 arming only, from a callback and from a foreign thread
-//   timer_bench late [SECONDS]              lateness at 1,000 timers a second, against a bare timerfd
+//   timer_bench million [COUNT [SECONDS]]   create, arm and fire COUNT timers at random over
+//   SECONDS timer_bench arm [COUNT]                 arming only, from a callback and from a foreign
+//   thread timer_bench late [SECONDS]              lateness at 1,000 timers a second, against a
+//   bare timerfd
 //
 // Prints one JSON object. Processor time is that of the whole process; memory is the growth of its
 // resident set while all timers are armed.
@@ -37,13 +38,9 @@ int64_t clock_ns(clockid_t id) {
     return static_cast<int64_t>(t.tv_sec) * 1000000000 + t.tv_nsec;
 }
 
-int64_t cpu_ns() {
-    return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-}
+int64_t cpu_ns() { return clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
 
-int64_t now_ns() {
-    return clock_ns(CLOCK_MONOTONIC);
-}
+int64_t now_ns() { return clock_ns(CLOCK_MONOTONIC); }
 
 long resident_bytes() {
     long size = 0, resident = 0;
@@ -58,9 +55,7 @@ long resident_bytes() {
     return resident * sysconf(_SC_PAGESIZE);
 }
 
-double per(int64_t ns, int count) {
-    return static_cast<double>(ns) / 1e3 / count;
-}
+double per(int64_t ns, int count) { return static_cast<double>(ns) / 1e3 / count; }
 
 WFTimerTask *create_timer(int64_t ns, timer_callback_t callback) {
     return WFTaskFactory::create_timer_task(static_cast<time_t>(ns / 1000000000),

@@ -10,9 +10,9 @@
 #include "Communicator.h"
 #include "SubTask.h"
 
-#define TOR_NOT_TIMEOUT 0
-#define TOR_WAIT_TIMEOUT 1
-#define TOR_CONNECT_TIMEOUT 2
+#define TOR_NOT_TIMEOUT      0
+#define TOR_WAIT_TIMEOUT     1
+#define TOR_CONNECT_TIMEOUT  2
 #define TOR_TRANSMIT_TIMEOUT 3
 
 class CommRequest : public SubTask, public CommSession {
@@ -31,8 +31,9 @@ public:
     CommSchedObject *get_request_object() const { return this->object; }
     void set_request_object(CommSchedObject *object_in) { this->object = object_in; }
 
-    // How long to wait for a free connection, in milliseconds. Set explicitly, the calling thread waits, and 0 means
-    // not at all (EAGAIN). By default the task waits, at most for the connect timeout, and no thread does.
+    // How long to wait for a free connection, in milliseconds. Set explicitly, the calling thread
+    // waits, and 0 means not at all (EAGAIN). By default the task waits, at most for the connect
+    // timeout, and no thread does.
     int get_wait_timeout() const { return this->wait_timeout; }
     void set_wait_timeout(int timeout) {
         this->wait_timeout = timeout;

@@ -21,10 +21,11 @@ public:
     size_t get_cur_load() const { return this->cur_load; }
 
 private:
-    // A target with a free connection, its load counted. wait_timeout 0: EAGAIN when full; else the calling thread
-    // blocks so long (ETIMEDOUT; -1 without limit).
+    // A target with a free connection, its load counted. wait_timeout 0: EAGAIN when full; else the
+    // calling thread blocks so long (ETIMEDOUT; -1 without limit).
     virtual CommTarget *acquire(int wait_timeout) = 0;
-    // Like acquire(0), but a full object keeps the waiter (returns NULL, *parked true) and gives it a target later.
+    // Like acquire(0), but a full object keeps the waiter (returns NULL, *parked true) and gives it
+    // a target later.
     virtual CommTarget *acquire_or_park(CommWaiter *waiter, bool *parked);
     // Takes a waiter back; false when it has been given a target meanwhile.
     virtual bool unpark(CommWaiter *waiter);
@@ -50,8 +51,8 @@ struct CommWaiterList {
 
 class CommSchedTarget : public CommSchedObject, public CommTarget {
 public:
-    int init(const struct sockaddr *addr, socklen_t addrlen, int connect_timeout, int response_timeout,
-             size_t max_connections);
+    int init(const struct sockaddr *addr, socklen_t addrlen, int connect_timeout,
+             int response_timeout, size_t max_connections);
     int init(const struct sockaddr *addr, socklen_t addrlen, SSL_CTX *ssl_ctx, int connect_timeout,
              int ssl_connect_timeout, int response_timeout, size_t max_connections);
     void deinit();
@@ -74,7 +75,7 @@ private:
     struct weft_lock own_lock;
     struct weft_lock *load_lock; // own_lock, or the group's
     CommWaiterList waiters;
-    uint32_t freed; // futex word: bumped at each release, for threads that block
+    uint32_t freed;  // futex word: bumped at each release, for threads that block
     bool just_freed; // on ties a group prefers a target that may have an idle connection
     friend class CommSchedGroup;
     friend class CommScheduler;
@@ -120,17 +121,23 @@ public:
     // The engine ends; what is begun now ends as stopped.
     bool is_closing() const { return this->comm.is_closing(); }
 
-    // Acquires a target, waiting as acquire() does, and begins the session on it. *target is NULL when there was none.
-    int request(CommSession *session, CommSchedObject *object, int wait_timeout, CommTarget **target);
+    // Acquires a target, waiting as acquire() does, and begins the session on it. *target is NULL
+    // when there was none.
+    int request(CommSession *session, CommSchedObject *object, int wait_timeout,
+                CommTarget **target);
 
-    // The same, but a full object parks the session: no thread waits. Later `resume` is called on a worker: with a
-    // target before the session is begun on it (state 0), and with the state and error if that failed or never came. Returns 0 when begun, 1 when parked, -1 with errno.
+    // The same, but a full object parks the session: no thread waits. Later `resume` is called on a
+    // worker: with a target before the session is begun on it (state 0), and with the state and
+    // error if that failed or never came. Returns 0 when begun, 1 when parked, -1 with errno.
     int request_or_park(CommSession *session, CommSchedObject *object, CommTarget **target,
-                        void (*resume)(CommSession *session, CommTarget *target, int state, int error));
+                        void (*resume)(CommSession *session, CommTarget *target, int state,
+                                       int error));
 
     int reply(CommSession *session) { return this->comm.reply(session); }
     int shutdown(CommSession *session) { return this->comm.shutdown(session); }
-    int push(const void *buf, size_t size, CommSession *session) { return this->comm.push(buf, size, session); }
+    int push(const void *buf, size_t size, CommSession *session) {
+        return this->comm.push(buf, size, session);
+    }
     int bind(CommService *service) { return this->comm.bind(service); }
     void unbind(CommService *service) { this->comm.unbind(service); }
     int sleep(SleepSession *session) { return this->comm.sleep(session); }
@@ -138,7 +145,9 @@ public:
     int is_handler_thread() const { return this->comm.is_handler_thread(); }
     int increase_handler_thread() { return this->comm.increase_handler_thread(); }
     int decrease_handler_thread() { return this->comm.decrease_handler_thread(); }
-    void customize_event_handler(CommEventHandler *handler) { this->comm.customize_event_handler(handler); }
+    void customize_event_handler(CommEventHandler *handler) {
+        this->comm.customize_event_handler(handler);
+    }
     void set_handler_mode(enum CommHandlerMode mode) { this->comm.set_handler_mode(mode); }
     Communicator *get_communicator() { return &this->comm; }
 

@@ -1,12 +1,13 @@
 // Weft public header, room: kernel - sessions, targets, services, and the Communicator that connects them
 // SPDX-License-Identifier: Apache-2.0
 //
-// Timeouts are milliseconds, -1 means no limit. Functions return 0 (or a count) when good, else -1 with errno. No
-// exception is thrown. "A worker" is a thread of the engine; wherever a virtual function is said to run on one, it may
-// block: another worker takes over what else there is to do.
+// Timeouts are milliseconds, -1 means no limit. Functions return 0 (or a count) when good, else -1
+// with errno. No exception is thrown. "A worker" is a thread of the engine; wherever a virtual
+// function is said to run on one, it may block: another worker takes over what else there is to do.
 #ifndef WEFT_COMMUNICATOR_H
 #define WEFT_COMMUNICATOR_H
 
+#include <atomic>
 #include <openssl/ssl.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +15,6 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <time.h>
-#include <atomic>
 
 #include "detail/kernel_types.h"
 #include "list.h"
@@ -29,26 +29,28 @@ struct job_site;
 struct mpoller;
 
 #define CS_STATE_SUCCESS 0
-#define CS_STATE_ERROR 1
+#define CS_STATE_ERROR   1
 #define CS_STATE_STOPPED 2
 #define CS_STATE_TOREPLY 3
 
-#define SS_STATE_COMPLETE 0
-#define SS_STATE_ERROR 1
+#define SS_STATE_COMPLETE  0
+#define SS_STATE_ERROR     1
 #define SS_STATE_DISRUPTED 2
 
-// What a program hangs on a connection. Deleted, on some thread of the engine, when the connection has ended and the
-// last session that used it is gone.
+// What a program hangs on a connection. Deleted, on some thread of the engine, when the connection
+// has ended and the last session that used it is gone.
 class CommConnection {
 public:
     virtual ~CommConnection() {}
 };
 
-// One remote address with its connections. Must outlive its sessions; deinit() closes the parked connections.
+// One remote address with its connections. Must outlive its sessions; deinit() closes the parked
+// connections.
 class CommTarget {
 public:
     // Copies the address.
-    int init(const struct sockaddr *addr_in, socklen_t len, int connect_timeout_in, int response_timeout_in);
+    int init(const struct sockaddr *addr_in, socklen_t len, int connect_timeout_in,
+             int response_timeout_in);
     void deinit();
 
     // Borrowed, valid as long as the target.
@@ -57,8 +59,8 @@ public:
         *len_out = this->addrlen_;
     }
 
-    // Nonzero when a reusable connection is parked; on the peer of a server session: the connection still waits for
-    // the reply.
+    // Nonzero when a reusable connection is parked; on the peer of a server session: the connection
+    // still waits for the reply.
     int has_idle_conn() const;
 
 protected:
@@ -69,7 +71,8 @@ protected:
     SSL_CTX *get_ssl_ctx() const { return this->ssl_ctx_; }
 
 private:
-    // A stream socket for the address; made non-blocking by the kernel. Runs on the requesting thread.
+    // A stream socket for the address; made non-blocking by the kernel. Runs on the requesting
+    // thread.
     virtual int create_connect_fd();
     virtual CommConnection *new_connection(int connect_fd);
     virtual int init_ssl(SSL *ssl) {
@@ -106,8 +109,8 @@ private:
 // Meaning to bytes.
 class CommMessageOut {
 private:
-    // Fills at most `max` (2048) vectors and returns their number; the bytes must stay valid until the session ends.
-    // -1 with errno fails the session.
+    // Fills at most `max` (2048) vectors and returns their number; the bytes must stay valid until
+    // the session ends. -1 with errno fails the session.
     virtual int encode(struct iovec vectors[], int max) = 0;
 
 public:
@@ -120,19 +123,22 @@ public:
 // Bytes to meaning.
 class CommMessageIn {
 private:
-    // Takes received bytes; *size says how many there are, and on return how many were consumed. 1: the message is
-    // complete. 0: more is needed. -1 with errno: it can never be. Runs on a worker, one call at a time.
+    // Takes received bytes; *size says how many there are, and on return how many were consumed. 1:
+    // the message is complete. 0: more is needed. -1 with errno: it can never be. Runs on a worker,
+    // one call at a time.
     virtual int append(const void *buf, size_t *size) = 0;
 
-    // The peer has ended its sending in good order. 1: that completes the message. 0: it does not (ECONNRESET).
+    // The peer has ended its sending in good order. 1: that completes the message. 0: it does not
+    // (ECONNRESET).
     virtual int finish() { return 0; }
 
-    // The kernel is about to give this incomplete message of a server's peer up for `error` (ETIMEDOUT). A last answer
-    // may be sent by feedback().
+    // The kernel is about to give this incomplete message of a server's peer up for `error`
+    // (ETIMEDOUT). A last answer may be sent by feedback().
     virtual void abandon(int error) { (void)error; }
 
 protected:
-    // Sends a small piece at once, without waiting; legal inside append() and abandon(). Returns the bytes sent, or -1.
+    // Sends a small piece at once, without waiting; legal inside append() and abandon(). Returns
+    // the bytes sent, or -1.
     virtual int feedback(const void *buf, size_t size);
 
     // Begins the receive timeouts anew: another package of the same session follows.
@@ -141,8 +147,9 @@ protected:
     // The deepest wrapped message.
     virtual CommMessageIn *inner() { return this; }
 
-    // A message with a head tells the kernel when its first byte came, and when the head is whole, so that a server's
-    // limits on slow peers hold: a time for the whole head, then a minimum rate for the rest.
+    // A message with a head tells the kernel when its first byte came, and when the head is whole,
+    // so that a server's limits on slow peers hold: a time for the whole head, then a minimum rate
+    // for the rest.
     void head_begins();
     void head_complete();
 
@@ -168,9 +175,11 @@ private:
     virtual int receive_timeout() { return -1; }
     // How long the connection may be kept afterwards; 0 closes it.
     virtual int keep_alive_timeout() { return 0; }
-    // Of a client: limits the wait for the first byte of the answer, and lets the receive timeout begin there.
+    // Of a client: limits the wait for the first byte of the answer, and lets the receive timeout
+    // begin there.
     virtual int first_timeout() { return 0; }
-    // The end, or on a server first CS_STATE_TOREPLY. Exactly once each; the connection's state is final by then.
+    // The end, or on a server first CS_STATE_TOREPLY. Exactly once each; the connection's state is
+    // final by then.
     virtual void handle(int state, int error) = 0;
 
 protected:
@@ -213,7 +222,8 @@ struct CommServiceLimits {
     int first_byte_timeout; // from accept to the first byte of the first request
     int head_timeout;       // for the head of a message, where the message knows one
     int min_receive_rate;   // for the rest of such a message, after a grace of five seconds
-    size_t max_connections; // when reached, one that never sent a request makes room, else the longest idle
+    size_t max_connections; // when reached, one that never sent a request makes room, else the
+                            // longest idle
 };
 
 // Why a server closed or refused a connection.
@@ -242,7 +252,8 @@ enum CommCloseReason {
 // One listening address with its live connections.
 class CommService {
 public:
-    int init(const struct sockaddr *addr_in, socklen_t len, int listen_timeout_in, int response_timeout_in);
+    int init(const struct sockaddr *addr_in, socklen_t len, int listen_timeout_in,
+             int response_timeout_in);
     void deinit();
 
     // Closes up to `max` idle connections (-1: all) and returns how many.
@@ -297,9 +308,10 @@ private:
     struct CommServiceLimits limits_;
     struct job_site *site_;
     class CommListener *listener_;
-    std::atomic<int> refs_; // bound, and each connection
-    struct weft_lock lock_; // guards the two lists
-    CommConnEntry *ages_[2][2]; // [used][newest]: connections without a request so far; the others, by last found used
+    std::atomic<int> refs_;     // bound, and each connection
+    struct weft_lock lock_;     // guards the two lists
+    CommConnEntry *ages_[2][2]; // [used][newest]: connections without a request so far; the others,
+                                // by last found used
     std::atomic<size_t> conn_count_;
     std::atomic<bool> draining_; // unbound, or about to be: answers end their connection
     void list_fresh(CommConnEntry *entry);
@@ -349,14 +361,16 @@ public:
     friend class Communicator;
 };
 
-// How completions are run: on the thread that read the message, or through a queue; AUTO decides by measuring.
+// How completions are run: on the thread that read the message, or through a queue; AUTO decides by
+// measuring.
 enum CommHandlerMode { CHM_AUTO = 0, CHM_INLINE = 1, CHM_QUEUED = 2 };
 
 class Communicator {
 public:
     int init(size_t poller_threads, size_t handler_threads);
-    // The gate: new work is refused from here on, and sessions and timers end as stopped, on workers. Returns when all
-    // connections are closed and all timers handled; callbacks of sessions may still run.
+    // The gate: new work is refused from here on, and sessions and timers end as stopped, on
+    // workers. Returns when all connections are closed and all timers handled; callbacks of
+    // sessions may still run.
     void close();
     // Closes, unless that was done, and joins the threads: every callback has returned.
     void deinit();
@@ -383,7 +397,9 @@ public:
 
     // Runs a job on a worker, soon.
     void defer(struct weft_job *job);
-    struct mpoller *get_pool() const { return this->pool_; }
+    struct mpoller *get_pool() const {
+        return this->pool_;
+    }
 
     Communicator() : pool_(NULL), event_handler_(NULL), stopping_(false) {}
     virtual ~Communicator() {}

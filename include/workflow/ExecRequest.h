@@ -16,7 +16,8 @@ public:
     ExecQueue *get_request_queue() const { return this->queue; }
     void set_request_queue(ExecQueue *queue_in) { this->queue = queue_in; }
 
-    // An executor that ends answers ES_STATE_CANCELED, any other failure ES_STATE_ERROR, on this thread.
+    // An executor that ends answers ES_STATE_CANCELED, any other failure ES_STATE_ERROR, on this
+    // thread.
     virtual void dispatch() {
         if (this->executor->request(this, this->queue) >= 0)
             return;

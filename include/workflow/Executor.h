@@ -3,13 +3,13 @@
 #ifndef WEFT_EXECUTOR_H
 #define WEFT_EXECUTOR_H
 
-#include <stddef.h>
 #include <condition_variable>
 #include <mutex>
+#include <stddef.h>
 #include <vector>
 
 #define ES_STATE_FINISHED 0
-#define ES_STATE_ERROR 1
+#define ES_STATE_ERROR    1
 #define ES_STATE_CANCELED 2
 
 class ExecSession;
@@ -36,7 +36,8 @@ class ExecSession {
 private:
     // The work, on a thread of the executor.
     virtual void execute() = 0;
-    // Follows on the same thread with ES_STATE_FINISHED, or comes with ES_STATE_CANCELED when it will not be executed.
+    // Follows on the same thread with ES_STATE_FINISHED, or comes with ES_STATE_CANCELED when it
+    // will not be executed.
     virtual void handle(int state, int error) = 0;
 
 protected:
@@ -52,8 +53,8 @@ private:
     friend class Executor;
 };
 
-// Threads that take turns over the queues that have work, one session at a time, so that busy queues share the threads
-// equally whatever their backlogs. Threads are made when first needed.
+// Threads that take turns over the queues that have work, one session at a time, so that busy
+// queues share the threads equally whatever their backlogs. Threads are made when first needed.
 class Executor {
 public:
     int init(size_t nthreads);
@@ -65,12 +66,14 @@ public:
     int increase_thread();
     int decrease_thread();
 
-    // Brackets a wait on one of this process's executor threads, so that the executor can grow meanwhile. Answers 1 on
-    // such a thread, else 0.
+    // Brackets a wait on one of this process's executor threads, so that the executor can grow
+    // meanwhile. Answers 1 on such a thread, else 0.
     static int wait_begin();
     static void wait_end(int cookie);
 
-    Executor() : round_first(NULL), round_last(NULL), limit(0), waiting(0), threads(0), idle(0), stopping(false) {}
+    Executor()
+        : round_first(NULL), round_last(NULL), limit(0), waiting(0), threads(0), idle(0),
+          stopping(false) {}
     virtual ~Executor() {}
 
 private:

@@ -3,31 +3,33 @@
 #ifndef WEFT_SUBTASK_H
 #define WEFT_SUBTASK_H
 
-#include <stddef.h>
 #include <atomic>
+#include <stddef.h>
 
 class ParallelTask;
 
-// Something that is started once by dispatch() and ends once by subtask_done(). A task in a series owns itself: done()
-// frees it and names its successor.
+// Something that is started once by dispatch() and ends once by subtask_done(). A task in a series
+// owns itself: done() frees it and names its successor.
 class SubTask {
 public:
-    // Starts the work, on any thread. The implementation calls subtask_done() exactly once for each dispatch, at once
-    // or later.
+    // Starts the work, on any thread. The implementation calls subtask_done() exactly once for each
+    // dispatch, at once or later.
     virtual void dispatch() = 0;
 
 private:
-    // Runs the user's callback, frees the task, and returns the task to dispatch next, or NULL. Called by
-    // subtask_done() alone.
+    // Runs the user's callback, frees the task, and returns the task to dispatch next, or NULL.
+    // Called by subtask_done() alone.
     virtual SubTask *done() = 0;
 
 protected:
-    // Ends this task and starts what follows, in a loop and not by recursion. Past some 32 nested endings on one stack
-    // the rest is handed to a worker, so that a chain of tasks that end at once cannot exhaust the stack.
+    // Ends this task and starts what follows, in a loop and not by recursion. Past some 32 nested
+    // endings on one stack the rest is handed to a worker, so that a chain of tasks that end at
+    // once cannot exhaust the stack.
     void subtask_done();
 
 public:
-    // One slot for whoever composes tasks: the library keeps the owning series there. NULL until then.
+    // One slot for whoever composes tasks: the library keeps the owning series there. NULL until
+    // then.
     void *get_pointer() const { return this->pointer; }
     void set_pointer(void *pointer_in) { this->pointer = pointer_in; }
 
@@ -45,9 +47,11 @@ private:
 class ParallelTask : public SubTask {
 public:
     // The array is borrowed.
-    ParallelTask(SubTask **subtasks_in, size_t n) : subtasks(subtasks_in), subtasks_nr(n), nleft(0) {}
+    ParallelTask(SubTask **subtasks_in, size_t n)
+        : subtasks(subtasks_in), subtasks_nr(n), nleft(0) {}
 
-    // Dispatches all children in order of index on the calling thread. `this` may be gone when the last was dispatched.
+    // Dispatches all children in order of index on the calling thread. `this` may be gone when the
+    // last was dispatched.
     virtual void dispatch();
 
 protected:

@@ -1,12 +1,13 @@
 // Weft public header, room: factory - WFFacilities: waiting, computing and requesting without tasks
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything here that waits may be called on any thread: on one of the engine's, others take over meanwhile.
+// Everything here that waits may be called on any thread: on one of the engine's, others take over
+// meanwhile.
 #ifndef WEFT_WFFACILITIES_H
 #define WEFT_WFFACILITIES_H
 
-#include <stdint.h>
 #include <future>
+#include <stdint.h>
 #include <string>
 #include <utility>
 
@@ -21,7 +22,9 @@ public:
     // Fire and forget: `func` with `args` on a compute thread.
     template <class FUNC, class... ARGS>
     static void go(const std::string &queue_name, FUNC &&func, ARGS &&...args) {
-        WFTaskFactory::create_go_task(queue_name, std::forward<FUNC>(func), std::forward<ARGS>(args)...)->start();
+        WFTaskFactory::create_go_task(queue_name, std::forward<FUNC>(func),
+                                      std::forward<ARGS>(args)...)
+            ->start();
     }
 
     template <class RESP>
@@ -34,14 +37,18 @@ public:
 
     // One request, as it stands: nothing is added to it, and no redirect is followed.
     template <class REQ, class RESP>
-    static WFNetworkResult<RESP> request(enum TransportType type, const std::string &url, REQ &&req, int retry_max) {
-        return WFFacilities::async_request<REQ, RESP>(type, url, std::forward<REQ>(req), retry_max).get();
+    static WFNetworkResult<RESP> request(enum TransportType type, const std::string &url, REQ &&req,
+                                         int retry_max) {
+        return WFFacilities::async_request<REQ, RESP>(type, url, std::forward<REQ>(req), retry_max)
+            .get();
     }
     template <class REQ, class RESP>
-    static WFFuture<WFNetworkResult<RESP>> async_request(enum TransportType type, const std::string &url, REQ &&req,
+    static WFFuture<WFNetworkResult<RESP>> async_request(enum TransportType type,
+                                                         const std::string &url, REQ &&req,
                                                          int retry_max);
 
-    // Counts down from n; wait() returns at 0, and at once for n <= 0. done() may be called in a signal handler.
+    // Counts down from n; wait() returns at 0, and at once for n <= 0. done() may be called in a
+    // signal handler.
     class WaitGroup {
     public:
         WaitGroup(int n) : left(n) {}
@@ -65,21 +72,23 @@ public:
 
 template <class REQ, class RESP>
 WFFuture<WFFacilities::WFNetworkResult<RESP>> WFFacilities::async_request(enum TransportType type,
-                                                                          const std::string &url, REQ &&req,
+                                                                          const std::string &url,
+                                                                          REQ &&req,
                                                                           int retry_max) {
     using Result = WFNetworkResult<RESP>;
     auto *promise = new WFPromise<Result>();
     WFFuture<Result> future = promise->get_future();
-    auto *task = new WFComplexClientTask<REQ, RESP>(retry_max, [promise](WFNetworkTask<REQ, RESP> *done) {
-        Result result;
-        result.seqid = done->get_task_seq();
-        result.task_state = done->get_state();
-        result.task_error = done->get_error();
-        if (result.task_state == WFT_STATE_SUCCESS)
-            result.resp = std::move(*done->get_resp());
-        promise->set_value(std::move(result));
-        delete promise;
-    });
+    auto *task =
+        new WFComplexClientTask<REQ, RESP>(retry_max, [promise](WFNetworkTask<REQ, RESP> *done) {
+            Result result;
+            result.seqid = done->get_task_seq();
+            result.task_state = done->get_state();
+            result.task_error = done->get_error();
+            if (result.task_state == WFT_STATE_SUCCESS)
+                result.resp = std::move(*done->get_resp());
+            promise->set_value(std::move(result));
+            delete promise;
+        });
     ParsedURI uri;
 
     URIParser::parse(url, uri);

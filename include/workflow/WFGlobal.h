@@ -16,8 +16,8 @@
 #include "WFTaskError.h"
 #include "detail/settings.h"
 
-// Takes the settings. They are read when the part they belong to is first used, so this comes before the first task.
-// The strings in it are not copied.
+// Takes the settings. They are read when the part they belong to is first used, so this comes
+// before the first task. The strings in it are not copied.
 extern void WORKFLOW_library_init(const struct WFGlobalSettings *settings);
 
 class WFGlobal {
@@ -50,8 +50,8 @@ public:
     static WFDnsResolver *get_dns_resolver();
     static WFNameService *get_name_service();
 
-    // Brackets a wait of the calling thread: answers 1 on a thread of the engine, whose other work goes on elsewhere
-    // meanwhile, else 0. The answer is the cookie for the end.
+    // Brackets a wait of the calling thread: answers 1 on a thread of the engine, whose other work
+    // goes on elsewhere meanwhile, else 0. The answer is the cookie for the end.
     static int sync_operation_begin();
     static void sync_operation_end(int cookie);
 };

@@ -3,14 +3,14 @@
 #ifndef WEFT_WFSERVER_H
 #define WEFT_WFSERVER_H
 
+#include <atomic>
+#include <condition_variable>
 #include <errno.h>
+#include <functional>
+#include <mutex>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/types.h>
-#include <atomic>
-#include <condition_variable>
-#include <functional>
-#include <mutex>
 #include <utility>
 
 #include "EndpointParams.h"
@@ -18,7 +18,8 @@
 
 struct WFServerParams {
     enum TransportType transport_type;
-    size_t max_connections;    // when reached, an idle connection makes room, else the newcomer is refused
+    size_t max_connections;    // when reached, an idle connection makes room, else the newcomer is
+                               // refused
     int peer_response_timeout; // ms, for each block received or sent; -1 none, likewise below
     int receive_timeout;       // for a whole request
     int keep_alive_timeout;    // between requests; 0 closes after each
@@ -36,36 +37,42 @@ static constexpr struct WFServerParams SERVER_PARAMS_DEFAULT = {
     /* .ssl_accept_timeout    = */ 10 * 1000,
 };
 
-// A server is started, shut down, waited for, and may then be started again. It must outlive wait_finish().
+// A server is started, shut down, waited for, and may then be started again. It must outlive
+// wait_finish().
 class WFServerBase : protected CommService {
 public:
-    WFServerBase(const struct WFServerParams *params_in) : params(*params_in), conn_count(0) { this->reset(); }
+    WFServerBase(const struct WFServerParams *params_in) : params(*params_in), conn_count(0) {
+        this->reset();
+    }
     virtual ~WFServerBase() {}
 
-    // Listens. Without a family IPv4, without a host any address; port 0 lets the system pick one. 0, or -1 with errno:
-    // EINVAL for a host that is none, EADDRINUSE and so on from the system, EALREADY when started before,
-    // EPROTONOSUPPORT for a transport that is not TCP.
+    // Listens. Without a family IPv4, without a host any address; port 0 lets the system pick one.
+    // 0, or -1 with errno: EINVAL for a host that is none, EADDRINUSE and so on from the system,
+    // EALREADY when started before, EPROTONOSUPPORT for a transport that is not TCP.
     int start(unsigned short port) { return this->start(AF_INET, NULL, port); }
     int start(int family, unsigned short port) { return this->start(family, NULL, port); }
     int start(const char *host, unsigned short port) { return this->start(AF_INET, host, port); }
     int start(int family, const char *host, unsigned short port);
     int start(const struct sockaddr *bind_addr, socklen_t addrlen);
 
-    // Listens on a duplicate of a descriptor that is bound, or already listening; the caller keeps his own.
+    // Listens on a duplicate of a descriptor that is bound, or already listening; the caller keeps
+    // his own.
     int serve(int listen_fd);
 
-    // shutdown() and wait_finish(). In a callback of this very server it would wait for itself: it aborts instead.
+    // shutdown() and wait_finish(). In a callback of this very server it would wait for itself: it
+    // aborts instead.
     void stop() {
         this->check_not_inside("stop");
         this->shutdown();
         this->wait_finish();
     }
 
-    // Ends listening and closes idle connections; what is under way is still answered. Returns at once.
+    // Ends listening and closes idle connections; what is under way is still answered. Returns at
+    // once.
     void shutdown();
 
-    // Waits until the last connection and the series of the last server task are gone. May be called before shutdown(),
-    // and before start().
+    // Waits until the last connection and the series of the last server task are gone. May be
+    // called before shutdown(), and before start().
     void wait_finish();
 
     size_t get_conn_count() const { return this->conn_count; }
@@ -103,9 +110,10 @@ private:
 template <class REQ, class RESP>
 class WFServer : public WFServerBase {
 public:
-    // `process` runs once for each request, on a worker, and may block. The answer is sent when it has returned and
-    // the series of its task has nothing more to run.
-    WFServer(const struct WFServerParams *params_in, std::function<void(WFNetworkTask<REQ, RESP> *)> proc)
+    // `process` runs once for each request, on a worker, and may block. The answer is sent when it
+    // has returned and the series of its task has nothing more to run.
+    WFServer(const struct WFServerParams *params_in,
+             std::function<void(WFNetworkTask<REQ, RESP> *)> proc)
         : WFServerBase(params_in), process(std::move(proc)) {}
     WFServer(std::function<void(WFNetworkTask<REQ, RESP> *)> proc)
         : WFServerBase(&SERVER_PARAMS_DEFAULT), process(std::move(proc)) {}

@@ -1,18 +1,19 @@
 // Weft public header, room: factory - WFTaskFactory: how programs make tasks
 // SPDX-License-Identifier: Apache-2.0
 //
-// Factories never return NULL: bad input shows as state and error in the callback. A task is owned by the program until
-// it is started or put in a series, and from then on by itself. Times are relative.
+// Factories never return NULL: bad input shows as state and error in the callback. A task is owned
+// by the program until it is started or put in a series, and from then on by itself. Times are
+// relative.
 #ifndef WEFT_WFTASKFACTORY_H
 #define WEFT_WFTASKFACTORY_H
 
 #include <errno.h>
+#include <functional>
 #include <stddef.h>
+#include <string>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <time.h>
-#include <functional>
-#include <string>
 #include <utility>
 
 #include "EndpointParams.h"
@@ -42,55 +43,69 @@ using dynamic_create_t = std::function<SubTask *(WFDynamicTask *)>;
 
 class WFTaskFactory {
 public:
-    // An HTTP request. Method GET, HTTP/1.1, the url's path, Host, and Basic authorization from its user info are set
-    // and may be changed before the start. Connections are kept alive for 60 s. Redirects are followed up to
-    // redirect_max times; what fails with WFT_STATE_SYS_ERROR is tried again up to retry_max times.
+    // An HTTP request. Method GET, HTTP/1.1, the url's path, Host, and Basic authorization from its
+    // user info are set and may be changed before the start. Connections are kept alive for 60 s.
+    // Redirects are followed up to redirect_max times; what fails with WFT_STATE_SYS_ERROR is tried
+    // again up to retry_max times.
     static WFHttpTask *create_http_task(const std::string &url, int redirect_max, int retry_max,
                                         http_callback_t callback);
     static WFHttpTask *create_http_task(const ParsedURI &uri, int redirect_max, int retry_max,
                                         http_callback_t callback);
 
-    // A timer. nanoseconds outside [0, 1e9): WFT_STATE_SYS_ERROR, EINVAL; seconds < 0: until canceled. The callback runs
-    // on a worker.
-    static WFTimerTask *create_timer_task(time_t seconds, long nanoseconds, timer_callback_t callback);
-    static WFTimerTask *create_timer_task(const std::string &timer_name, time_t seconds, long nanoseconds,
+    // A timer. nanoseconds outside [0, 1e9): WFT_STATE_SYS_ERROR, EINVAL; seconds < 0: until
+    // canceled. The callback runs on a worker.
+    static WFTimerTask *create_timer_task(time_t seconds, long nanoseconds,
                                           timer_callback_t callback);
+    static WFTimerTask *create_timer_task(const std::string &timer_name, time_t seconds,
+                                          long nanoseconds, timer_callback_t callback);
     // Canceled at its start: its callback runs on a worker at once.
     static WFTimerTask *create_timer_task(timer_callback_t callback);
     static WFTimerTask *create_timer_task(unsigned int microseconds, timer_callback_t callback);
 
-    // Cancels the timers of that name, oldest first, at most `max`. Returns how many; their callbacks follow with
-    // WFT_STATE_SYS_ERROR, ECANCELED.
-    static int cancel_by_name(const std::string &timer_name) { return cancel_by_name(timer_name, (size_t)-1); }
+    // Cancels the timers of that name, oldest first, at most `max`. Returns how many; their
+    // callbacks follow with WFT_STATE_SYS_ERROR, ECANCELED.
+    static int cancel_by_name(const std::string &timer_name) {
+        return cancel_by_name(timer_name, (size_t)-1);
+    }
     static int cancel_by_name(const std::string &timer_name, size_t max);
 
     // Ends when it was counted `target_value` times (and started).
-    static WFCounterTask *create_counter_task(unsigned int target_value, counter_callback_t callback) {
+    static WFCounterTask *create_counter_task(unsigned int target_value,
+                                              counter_callback_t callback) {
         return new WFCounterTask(target_value, std::move(callback));
     }
-    static WFCounterTask *create_counter_task(const std::string &counter_name, unsigned int target_value,
+    static WFCounterTask *create_counter_task(const std::string &counter_name,
+                                              unsigned int target_value,
                                               counter_callback_t callback);
     // Counts the counters of that name, oldest first. Returns how many reached their target.
-    static int count_by_name(const std::string &counter_name) { return count_by_name(counter_name, 1); }
+    static int count_by_name(const std::string &counter_name) {
+        return count_by_name(counter_name, 1);
+    }
     static int count_by_name(const std::string &counter_name, unsigned int n);
 
-    // A computation: `func` with `args`, bound as std::bind does. Tasks of one queue name share the compute threads
-    // fairly with those of others. func may be nullptr until reset_go_task() sets one.
+    // A computation: `func` with `args`, bound as std::bind does. Tasks of one queue name share the
+    // compute threads fairly with those of others. func may be nullptr until reset_go_task() sets
+    // one.
     template <class FUNC, class... ARGS>
     static WFGoTask *create_go_task(const std::string &queue_name, FUNC &&func, ARGS &&...args);
     template <class FUNC, class... ARGS>
-    static WFGoTask *create_go_task(ExecQueue *queue, Executor *executor, FUNC &&func, ARGS &&...args);
-    // The same with a limit on its time from the start: WFT_STATE_SYS_ERROR, ETIMEDOUT; the function goes on.
+    static WFGoTask *create_go_task(ExecQueue *queue, Executor *executor, FUNC &&func,
+                                    ARGS &&...args);
+    // The same with a limit on its time from the start: WFT_STATE_SYS_ERROR, ETIMEDOUT; the
+    // function goes on.
     template <class FUNC, class... ARGS>
-    static WFGoTask *create_timedgo_task(time_t seconds, long nanoseconds, const std::string &queue_name, FUNC &&func,
+    static WFGoTask *create_timedgo_task(time_t seconds, long nanoseconds,
+                                         const std::string &queue_name, FUNC &&func,
                                          ARGS &&...args);
     template <class FUNC, class... ARGS>
-    static WFGoTask *create_timedgo_task(time_t seconds, long nanoseconds, ExecQueue *queue, Executor *executor,
-                                         FUNC &&func, ARGS &&...args);
+    static WFGoTask *create_timedgo_task(time_t seconds, long nanoseconds, ExecQueue *queue,
+                                         Executor *executor, FUNC &&func, ARGS &&...args);
     template <class FUNC, class... ARGS>
     static void reset_go_task(WFGoTask *task, FUNC &&func, ARGS &&...args);
 
-    static WFGraphTask *create_graph_task(graph_callback_t callback) { return new WFGraphTask(std::move(callback)); }
+    static WFGraphTask *create_graph_task(graph_callback_t callback) {
+        return new WFGraphTask(std::move(callback));
+    }
 
     static WFEmptyTask *create_empty_task() { return new WFEmptyTask; }
 
@@ -108,11 +123,14 @@ public:
     }
 
     // Holds `task` back until it is signalled.
-    static WFConditional *create_conditional(SubTask *task, void **msgbuf) { return new WFConditional(task, msgbuf); }
+    static WFConditional *create_conditional(SubTask *task, void **msgbuf) {
+        return new WFConditional(task, msgbuf);
+    }
     static WFConditional *create_conditional(SubTask *task) { return new WFConditional(task); }
 
     // Runs what create(task) makes, again and again, until it makes NULL.
-    static WFRepeaterTask *create_repeater_task(repeated_create_t create, repeater_callback_t callback) {
+    static WFRepeaterTask *create_repeater_task(repeated_create_t create,
+                                                repeater_callback_t callback) {
         return new WFRepeaterTask(std::move(create), std::move(callback));
     }
 
@@ -120,7 +138,8 @@ public:
     static WFModuleTask *create_module_task(SubTask *first, module_callback_t callback) {
         return new WFModuleTask(first, std::move(callback));
     }
-    static WFModuleTask *create_module_task(SubTask *first, SubTask *last, module_callback_t callback) {
+    static WFModuleTask *create_module_task(SubTask *first, SubTask *last,
+                                            module_callback_t callback) {
         WFModuleTask *task = new WFModuleTask(first, std::move(callback));
         task->sub_series()->set_last_task(last);
         return task;
@@ -137,16 +156,19 @@ private:
     using T = WFNetworkTask<REQ, RESP>;
 
 public:
-    static T *create_client_task(enum TransportType type, const std::string &host, unsigned short port, int retry_max,
+    static T *create_client_task(enum TransportType type, const std::string &host,
+                                 unsigned short port, int retry_max,
                                  std::function<void(T *)> callback);
     static T *create_client_task(enum TransportType type, const std::string &url, int retry_max,
                                  std::function<void(T *)> callback);
     static T *create_client_task(enum TransportType type, const ParsedURI &uri, int retry_max,
                                  std::function<void(T *)> callback);
-    static T *create_client_task(enum TransportType type, const struct sockaddr *addr, socklen_t addrlen, int retry_max,
+    static T *create_client_task(enum TransportType type, const struct sockaddr *addr,
+                                 socklen_t addrlen, int retry_max,
                                  std::function<void(T *)> callback);
-    static T *create_client_task(enum TransportType type, struct sockaddr *addr, socklen_t addrlen, SSL_CTX *ssl_ctx,
-                                 int retry_max, std::function<void(T *)> callback);
+    static T *create_client_task(enum TransportType type, struct sockaddr *addr, socklen_t addrlen,
+                                 SSL_CTX *ssl_ctx, int retry_max,
+                                 std::function<void(T *)> callback);
 
     static T *create_server_task(CommService *service, std::function<void(T *)> &process);
 };
@@ -158,14 +180,18 @@ private:
     using T = WFThreadTask<INPUT, OUTPUT>;
 
 public:
-    static T *create_thread_task(const std::string &queue_name, std::function<void(INPUT *, OUTPUT *)> routine,
+    static T *create_thread_task(const std::string &queue_name,
+                                 std::function<void(INPUT *, OUTPUT *)> routine,
                                  std::function<void(T *)> callback);
     static T *create_thread_task(time_t seconds, long nanoseconds, const std::string &queue_name,
-                                 std::function<void(INPUT *, OUTPUT *)> routine, std::function<void(T *)> callback);
-    static T *create_thread_task(ExecQueue *queue, Executor *executor, std::function<void(INPUT *, OUTPUT *)> routine,
+                                 std::function<void(INPUT *, OUTPUT *)> routine,
                                  std::function<void(T *)> callback);
-    static T *create_thread_task(time_t seconds, long nanoseconds, ExecQueue *queue, Executor *executor,
-                                 std::function<void(INPUT *, OUTPUT *)> routine, std::function<void(T *)> callback);
+    static T *create_thread_task(ExecQueue *queue, Executor *executor,
+                                 std::function<void(INPUT *, OUTPUT *)> routine,
+                                 std::function<void(T *)> callback);
+    static T *create_thread_task(time_t seconds, long nanoseconds, ExecQueue *queue,
+                                 Executor *executor, std::function<void(INPUT *, OUTPUT *)> routine,
+                                 std::function<void(T *)> callback);
 };
 
 #include "WFTaskFactory.inl"

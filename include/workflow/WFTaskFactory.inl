@@ -1,12 +1,12 @@
-// Weft public header, room: factory - template bodies of WFTaskFactory.h, and WFComplexClientTask to derive clients from
+// Weft public header, room: factory - template bodies of WFTaskFactory.h, and WFComplexClientTask
 // SPDX-License-Identifier: Apache-2.0
 #ifndef WEFT_WFTASKFACTORY_INL
 #define WEFT_WFTASKFACTORY_INL
 
 #include <netdb.h>
+#include <new>
 #include <stdlib.h>
 #include <string.h>
-#include <new>
 
 #include "WFNameService.h"
 #include "detail/compute_task.h"
@@ -21,9 +21,11 @@ int complete_port(ParsedURI *uri);
 // The error of a url that could not be parsed, as state and error.
 void parse_failure(const ParsedURI &uri, int *state, int *error);
 // Finds the target of a task that was given an address instead of a url. 0, or an errno.
-int route_address(enum TransportType type, const struct sockaddr *addr, socklen_t addrlen, const std::string &info,
-                  SSL_CTX *ssl_ctx, bool fixed_conn, RouteManager::RouteResult *result);
-// True on a thread where a failure may be told at once; else the task makes a detour through a timer.
+int route_address(enum TransportType type, const struct sockaddr *addr, socklen_t addrlen,
+                  const std::string &info, SSL_CTX *ssl_ctx, bool fixed_conn,
+                  RouteManager::RouteResult *result);
+// True on a thread where a failure may be told at once; else the task makes a detour through a
+// timer.
 bool may_fail_here();
 
 } // namespace detail
@@ -31,9 +33,10 @@ bool may_fail_here();
 
 // A client task with name service, retries and redirects; the base of the clients of all protocols.
 //
-// Its life: init (a failure is told by the callback) - dispatch: check_request(), route() - then for each attempt the
-// session (message_out() and so on) and finish_once(). After an attempt: finish_once() returned false with success: once
-// more on the same target (login steps). set_redirect() was called: from the routing on, with the retries counted anew.
+// Its life: init (a failure is told by the callback) - dispatch: check_request(), route() - then
+// for each attempt the session (message_out() and so on) and finish_once(). After an attempt:
+// finish_once() returned false with success: once more on the same target (login steps).
+// set_redirect() was called: from the routing on, with the retries counted anew.
 // WFT_STATE_SYS_ERROR and retries left: from the routing on. Else the callback.
 template <class REQ, class RESP, typename CTX = bool>
 class WFComplexClientTask : public WFClientTask<REQ, RESP> {
@@ -42,9 +45,10 @@ protected:
 
 public:
     WFComplexClientTask(int retry_max, task_callback_t &&cb)
-        : WFClientTask<REQ, RESP>(NULL, wf::detail::runtime_scheduler(), std::move(cb)), type_(TT_TCP), ssl_ctx_(NULL),
-          fixed_addr_(false), fixed_conn_(false), redirect_(false), ctx_(), retry_max_(retry_max), retry_times_(0),
-          ns_policy_(NULL), router_task_(NULL), routing_(false), detoured_(false) {}
+        : WFClientTask<REQ, RESP>(NULL, wf::detail::runtime_scheduler(), std::move(cb)),
+          type_(TT_TCP), ssl_ctx_(NULL), fixed_addr_(false), fixed_conn_(false), redirect_(false),
+          ctx_(), retry_max_(retry_max), retry_times_(0), ns_policy_(NULL), router_task_(NULL),
+          routing_(false), detoured_(false) {}
 
     void init(const ParsedURI &uri) {
         this->uri_ = uri;
@@ -54,7 +58,8 @@ public:
         this->uri_ = std::move(uri);
         this->init_with_uri();
     }
-    void init(enum TransportType type, const struct sockaddr *addr, socklen_t addrlen, const std::string &info);
+    void init(enum TransportType type, const struct sockaddr *addr, socklen_t addrlen,
+              const std::string &info);
 
     void set_transport_type(enum TransportType type) { this->type_ = type; }
     enum TransportType get_transport_type() const { return this->type_; }
@@ -144,15 +149,15 @@ void WFComplexClientTask<REQ, RESP, CTX>::reset_route() {
 }
 
 template <class REQ, class RESP, typename CTX>
-void WFComplexClientTask<REQ, RESP, CTX>::init(enum TransportType type, const struct sockaddr *addr, socklen_t addrlen,
-                                               const std::string &info) {
+void WFComplexClientTask<REQ, RESP, CTX>::init(enum TransportType type, const struct sockaddr *addr,
+                                               socklen_t addrlen, const std::string &info) {
     if (this->redirect_)
         this->reset_route();
 
     this->type_ = type;
     this->info_ = info;
-    int failure = wf::detail::route_address(type, addr, addrlen, info, this->ssl_ctx_, this->fixed_conn_,
-                                            &this->route_result_);
+    int failure = wf::detail::route_address(type, addr, addrlen, info, this->ssl_ctx_,
+                                            this->fixed_conn_, &this->route_result_);
     if (failure != 0) {
         this->state = WFT_STATE_SYS_ERROR;
         this->error = failure;
@@ -193,7 +198,8 @@ WFRouterTask *WFComplexClientTask<REQ, RESP, CTX>::route() {
     WFNameService *names = wf::detail::runtime_name_service();
 
     this->ns_policy_ = names->get_policy(this->uri_.host ? this->uri_.host : "");
-    return this->ns_policy_->create_router_task(&params, [this](WFRouterTask *task) { this->routed(task); });
+    return this->ns_policy_->create_router_task(&params,
+                                                [this](WFRouterTask *task) { this->routed(task); });
 }
 
 template <class REQ, class RESP, typename CTX>
@@ -242,7 +248,8 @@ bool WFComplexClientTask<REQ, RESP, CTX>::again() {
         this->clear_resp();
         return true;
     }
-    if (this->state != WFT_STATE_SYS_ERROR || this->retry_times_ >= this->retry_max_ || !this->route_result_.request_object)
+    if (this->state != WFT_STATE_SYS_ERROR || this->retry_times_ >= this->retry_max_ ||
+        !this->route_result_.request_object)
         return false;
 
     // An address given instead of a url has no other place to go, so its route is kept.
@@ -308,7 +315,8 @@ SubTask *WFComplexClientTask<REQ, RESP, CTX>::done() {
         this->error = -this->error;
     }
     if (!this->target && !wf::detail::may_fail_here()) {
-        // A failure without a connection may have come on the caller's thread: its callback belongs on a worker.
+        // A failure without a connection may have come on the caller's thread: its callback belongs
+        // on a worker.
         this->detoured_ = true;
         WFTimerTask *timer = WFTaskFactory::create_timer_task(0, 0, nullptr);
         series->push_front(this);
@@ -321,10 +329,9 @@ SubTask *WFComplexClientTask<REQ, RESP, CTX>::done() {
 // Client tasks of any two message classes.
 
 template <class REQ, class RESP>
-WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(enum TransportType type,
-                                                                              const std::string &host,
-                                                                              unsigned short port, int retry_max,
-                                                                              std::function<void(T *)> callback) {
+WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(
+    enum TransportType type, const std::string &host, unsigned short port, int retry_max,
+    std::function<void(T *)> callback) {
     auto *task = new WFComplexClientTask<REQ, RESP>(retry_max, std::move(callback));
     ParsedURI uri;
 
@@ -343,9 +350,9 @@ WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(en
 }
 
 template <class REQ, class RESP>
-WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(enum TransportType type,
-                                                                              const std::string &url, int retry_max,
-                                                                              std::function<void(T *)> callback) {
+WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(
+    enum TransportType type, const std::string &url, int retry_max,
+    std::function<void(T *)> callback) {
     auto *task = new WFComplexClientTask<REQ, RESP>(retry_max, std::move(callback));
     ParsedURI uri;
 
@@ -356,9 +363,9 @@ WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(en
 }
 
 template <class REQ, class RESP>
-WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(enum TransportType type,
-                                                                              const ParsedURI &uri, int retry_max,
-                                                                              std::function<void(T *)> callback) {
+WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(
+    enum TransportType type, const ParsedURI &uri, int retry_max,
+    std::function<void(T *)> callback) {
     auto *task = new WFComplexClientTask<REQ, RESP>(retry_max, std::move(callback));
 
     task->set_transport_type(type);
@@ -367,10 +374,9 @@ WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(en
 }
 
 template <class REQ, class RESP>
-WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(enum TransportType type,
-                                                                              const struct sockaddr *addr,
-                                                                              socklen_t addrlen, int retry_max,
-                                                                              std::function<void(T *)> callback) {
+WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(
+    enum TransportType type, const struct sockaddr *addr, socklen_t addrlen, int retry_max,
+    std::function<void(T *)> callback) {
     auto *task = new WFComplexClientTask<REQ, RESP>(retry_max, std::move(callback));
 
     task->init(type, addr, addrlen, "");
@@ -378,10 +384,9 @@ WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(en
 }
 
 template <class REQ, class RESP>
-WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(enum TransportType type,
-                                                                              struct sockaddr *addr, socklen_t addrlen,
-                                                                              SSL_CTX *ssl_ctx, int retry_max,
-                                                                              std::function<void(T *)> callback) {
+WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(
+    enum TransportType type, struct sockaddr *addr, socklen_t addrlen, SSL_CTX *ssl_ctx,
+    int retry_max, std::function<void(T *)> callback) {
     auto *task = new WFComplexClientTask<REQ, RESP>(retry_max, std::move(callback));
 
     task->set_ssl_ctx(ssl_ctx);
@@ -390,40 +395,45 @@ WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_client_task(en
 }
 
 template <class REQ, class RESP>
-WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_server_task(CommService *service,
-                                                                              std::function<void(T *)> &process) {
+WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_server_task(
+    CommService *service, std::function<void(T *)> &process) {
     return new WFServerTask<REQ, RESP>(service, wf::detail::runtime_scheduler(), process);
 }
 
 // Computations.
 
 template <class FUNC, class... ARGS>
-WFGoTask *WFTaskFactory::create_go_task(ExecQueue *queue, Executor *executor, FUNC &&func, ARGS &&...args) {
+WFGoTask *WFTaskFactory::create_go_task(ExecQueue *queue, Executor *executor, FUNC &&func,
+                                        ARGS &&...args) {
     return new wf::detail::GoTask(
-        queue, executor, wf::detail::go_function(std::forward<FUNC>(func), std::forward<ARGS>(args)...));
+        queue, executor,
+        wf::detail::go_function(std::forward<FUNC>(func), std::forward<ARGS>(args)...));
 }
 
 template <class FUNC, class... ARGS>
-WFGoTask *WFTaskFactory::create_go_task(const std::string &queue_name, FUNC &&func, ARGS &&...args) {
+WFGoTask *WFTaskFactory::create_go_task(const std::string &queue_name, FUNC &&func,
+                                        ARGS &&...args) {
     return WFTaskFactory::create_go_task(wf::detail::runtime_exec_queue(queue_name.c_str()),
-                                         wf::detail::runtime_compute_executor(), std::forward<FUNC>(func),
-                                         std::forward<ARGS>(args)...);
+                                         wf::detail::runtime_compute_executor(),
+                                         std::forward<FUNC>(func), std::forward<ARGS>(args)...);
 }
 
 template <class FUNC, class... ARGS>
-WFGoTask *WFTaskFactory::create_timedgo_task(time_t seconds, long nanoseconds, ExecQueue *queue, Executor *executor,
-                                             FUNC &&func, ARGS &&...args) {
+WFGoTask *WFTaskFactory::create_timedgo_task(time_t seconds, long nanoseconds, ExecQueue *queue,
+                                             Executor *executor, FUNC &&func, ARGS &&...args) {
     return new wf::detail::TimedTask<wf::detail::GoTask>(
         seconds, nanoseconds, wf::detail::runtime_scheduler(), queue, executor,
         wf::detail::go_function(std::forward<FUNC>(func), std::forward<ARGS>(args)...));
 }
 
 template <class FUNC, class... ARGS>
-WFGoTask *WFTaskFactory::create_timedgo_task(time_t seconds, long nanoseconds, const std::string &queue_name,
-                                             FUNC &&func, ARGS &&...args) {
-    return WFTaskFactory::create_timedgo_task(seconds, nanoseconds, wf::detail::runtime_exec_queue(queue_name.c_str()),
-                                              wf::detail::runtime_compute_executor(), std::forward<FUNC>(func),
-                                              std::forward<ARGS>(args)...);
+WFGoTask *WFTaskFactory::create_timedgo_task(time_t seconds, long nanoseconds,
+                                             const std::string &queue_name, FUNC &&func,
+                                             ARGS &&...args) {
+    return WFTaskFactory::create_timedgo_task(
+        seconds, nanoseconds, wf::detail::runtime_exec_queue(queue_name.c_str()),
+        wf::detail::runtime_compute_executor(), std::forward<FUNC>(func),
+        std::forward<ARGS>(args)...);
 }
 
 template <class FUNC, class... ARGS>
@@ -433,46 +443,45 @@ void WFTaskFactory::reset_go_task(WFGoTask *task, FUNC &&func, ARGS &&...args) {
 }
 
 template <class INPUT, class OUTPUT>
-WFThreadTask<INPUT, OUTPUT> *
-WFThreadTaskFactory<INPUT, OUTPUT>::create_thread_task(ExecQueue *queue, Executor *executor,
-                                                       std::function<void(INPUT *, OUTPUT *)> routine,
-                                                       std::function<void(T *)> callback) {
-    return new wf::detail::RoutineTask<INPUT, OUTPUT>(queue, executor, std::move(routine), std::move(callback));
+WFThreadTask<INPUT, OUTPUT> *WFThreadTaskFactory<INPUT, OUTPUT>::create_thread_task(
+    ExecQueue *queue, Executor *executor, std::function<void(INPUT *, OUTPUT *)> routine,
+    std::function<void(T *)> callback) {
+    return new wf::detail::RoutineTask<INPUT, OUTPUT>(queue, executor, std::move(routine),
+                                                      std::move(callback));
 }
 
 template <class INPUT, class OUTPUT>
-WFThreadTask<INPUT, OUTPUT> *
-WFThreadTaskFactory<INPUT, OUTPUT>::create_thread_task(const std::string &queue_name,
-                                                       std::function<void(INPUT *, OUTPUT *)> routine,
-                                                       std::function<void(T *)> callback) {
+WFThreadTask<INPUT, OUTPUT> *WFThreadTaskFactory<INPUT, OUTPUT>::create_thread_task(
+    const std::string &queue_name, std::function<void(INPUT *, OUTPUT *)> routine,
+    std::function<void(T *)> callback) {
     return create_thread_task(wf::detail::runtime_exec_queue(queue_name.c_str()),
-                              wf::detail::runtime_compute_executor(), std::move(routine), std::move(callback));
+                              wf::detail::runtime_compute_executor(), std::move(routine),
+                              std::move(callback));
 }
 
 template <class INPUT, class OUTPUT>
-WFThreadTask<INPUT, OUTPUT> *
-WFThreadTaskFactory<INPUT, OUTPUT>::create_thread_task(time_t seconds, long nanoseconds, ExecQueue *queue,
-                                                       Executor *executor,
-                                                       std::function<void(INPUT *, OUTPUT *)> routine,
-                                                       std::function<void(T *)> callback) {
+WFThreadTask<INPUT, OUTPUT> *WFThreadTaskFactory<INPUT, OUTPUT>::create_thread_task(
+    time_t seconds, long nanoseconds, ExecQueue *queue, Executor *executor,
+    std::function<void(INPUT *, OUTPUT *)> routine, std::function<void(T *)> callback) {
     return new wf::detail::TimedTask<wf::detail::RoutineTask<INPUT, OUTPUT>>(
         seconds, nanoseconds, wf::detail::runtime_scheduler(), queue, executor, std::move(routine),
         std::move(callback));
 }
 
 template <class INPUT, class OUTPUT>
-WFThreadTask<INPUT, OUTPUT> *
-WFThreadTaskFactory<INPUT, OUTPUT>::create_thread_task(time_t seconds, long nanoseconds, const std::string &queue_name,
-                                                       std::function<void(INPUT *, OUTPUT *)> routine,
-                                                       std::function<void(T *)> callback) {
-    return create_thread_task(seconds, nanoseconds, wf::detail::runtime_exec_queue(queue_name.c_str()),
-                              wf::detail::runtime_compute_executor(), std::move(routine), std::move(callback));
+WFThreadTask<INPUT, OUTPUT> *WFThreadTaskFactory<INPUT, OUTPUT>::create_thread_task(
+    time_t seconds, long nanoseconds, const std::string &queue_name,
+    std::function<void(INPUT *, OUTPUT *)> routine, std::function<void(T *)> callback) {
+    return create_thread_task(
+        seconds, nanoseconds, wf::detail::runtime_exec_queue(queue_name.c_str()),
+        wf::detail::runtime_compute_executor(), std::move(routine), std::move(callback));
 }
 
 // The server tasks of the built-in protocols; used by the servers.
 class WFServerTaskFactory {
 public:
-    static WFHttpTask *create_http_task(CommService *service, std::function<void(WFHttpTask *)> &process);
+    static WFHttpTask *create_http_task(CommService *service,
+                                        std::function<void(WFHttpTask *)> &process);
 };
 
 #endif

@@ -6,8 +6,8 @@
 // taken as they are. Objects keep the order of insertion and may hold a name more than once.
 //
 // A value owns everything below it. Pointers to values, names and strings inside a tree hold until
-// that value is removed or destroyed. Several threads may read one tree at a time, or one change it.
-// What returns a pointer returns NULL when there is nothing to return, or without memory.
+// that value is removed or destroyed. Several threads may read one tree at a time, or one change
+// it. What returns a pointer returns NULL when there is nothing to return, or without memory.
 
 #ifndef WEFT_JSON_PARSER_H
 #define WEFT_JSON_PARSER_H
@@ -33,8 +33,8 @@ extern "C" {
 // NULL when the text is not one JSON value with white space around it.
 json_value_t *json_value_parse(const char *text);
 
-// After the type JSON_VALUE_STRING follows a const char *, copied; after JSON_VALUE_NUMBER a double;
-// after the other types nothing. Objects and arrays start empty.
+// After the type JSON_VALUE_STRING follows a const char *, copied; after JSON_VALUE_NUMBER a
+// double; after the other types nothing. Objects and arrays start empty.
 json_value_t *json_value_create(int type, ...);
 json_value_t *json_value_copy(const json_value_t *val);
 

@@ -61,9 +61,7 @@ static inline void list_move_tail(struct list_head *node, struct list_head *plac
 }
 
 // 1 when nothing but the head is in the ring, else 0.
-static inline int list_empty(const struct list_head *head) {
-    return head->next == head;
-}
+static inline int list_empty(const struct list_head *head) { return head->next == head; }
 
 // All elements of `from` after `place`, in their order. `from` must be initialized before it is
 // used again; list_splice_init does that.
@@ -146,9 +144,7 @@ static inline void slist_del_after(struct slist_node *place, struct slist_head *
         head->last = place;
 }
 
-static inline void slist_del_head(struct slist_head *head) {
-    slist_del_after(&head->first, head);
-}
+static inline void slist_del_head(struct slist_head *head) { slist_del_after(&head->first, head); }
 
 // All elements of `from` after `place`, which is an element of `head` or &head->first.
 static inline void slist_splice(struct slist_head *from, struct slist_node *place,

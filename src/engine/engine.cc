@@ -3,12 +3,12 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <new>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <new>
 
 #include "kernel/defer.h"
 #include "kernel/log.h"
@@ -30,7 +30,8 @@ bool defer_to_engine(struct weft_job *job) {
     abort();
 }
 
-// More pollers than cores only split the batches: a poller runs to completion, and a blocked one is relayed.
+// More pollers than cores only split the batches: a poller runs to completion, and a blocked one is
+// relayed.
 size_t poller_count(int asked) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     size_t most = cores > 0 ? static_cast<size_t>(cores) : 1;
@@ -47,17 +48,19 @@ Engine &Engine::get() {
 }
 
 Engine::Engine() : settings_(GLOBAL_SETTINGS_DEFAULT) {
-    ports_ = {{"dns", "53"},      {"Dns", "53"},      {"DNS", "53"},     {"dnss", "853"},    {"Dnss", "853"},
-              {"DNSs", "853"},    {"DNSS", "853"},    {"http", "80"},    {"Http", "80"},     {"HTTP", "80"},
-              {"https", "443"},   {"Https", "443"},   {"HTTPs", "443"},  {"HTTPS", "443"},   {"redis", "6379"},
-              {"Redis", "6379"},  {"REDIS", "6379"},  {"rediss", "6379"}, {"Rediss", "6379"}, {"REDISS", "6379"},
-              {"mysql", "3306"},  {"Mysql", "3306"},  {"MySql", "3306"}, {"MySQL", "3306"},  {"MYSQL", "3306"},
-              {"mysqls", "3306"}, {"MySQLs", "3306"}, {"MYSQLS", "3306"}, {"kafka", "9092"},  {"Kafka", "9092"},
-              {"KAFKA", "9092"},  {"kafkas", "9093"}, {"Kafkas", "9093"}, {"KAFKAS", "9093"}};
+    ports_ = {{"dns", "53"},      {"Dns", "53"},      {"DNS", "53"},      {"dnss", "853"},
+              {"Dnss", "853"},    {"DNSs", "853"},    {"DNSS", "853"},    {"http", "80"},
+              {"Http", "80"},     {"HTTP", "80"},     {"https", "443"},   {"Https", "443"},
+              {"HTTPs", "443"},   {"HTTPS", "443"},   {"redis", "6379"},  {"Redis", "6379"},
+              {"REDIS", "6379"},  {"rediss", "6379"}, {"Rediss", "6379"}, {"REDISS", "6379"},
+              {"mysql", "3306"},  {"Mysql", "3306"},  {"MySql", "3306"},  {"MySQL", "3306"},
+              {"MYSQL", "3306"},  {"mysqls", "3306"}, {"MySQLs", "3306"}, {"MYSQLS", "3306"},
+              {"kafka", "9092"},  {"Kafka", "9092"},  {"KAFKA", "9092"},  {"kafkas", "9093"},
+              {"Kafkas", "9093"}, {"KAFKAS", "9093"}};
 }
 
-// A function-local static is destroyed at exit before all that was made earlier: in particular before the objects of
-// the program's own that were made before its first task.
+// A function-local static is destroyed at exit before all that was made earlier: in particular
+// before the objects of the program's own that were made before its first task.
 void Engine::watch_exit() {
     static Guard guard;
     (void)guard;
@@ -70,9 +73,12 @@ CommScheduler *Engine::scheduler() {
     if (scheduler_ready_.load(std::memory_order_relaxed) || ended_)
         return &scheduler_;
     watch_exit();
-    signal(SIGPIPE, SIG_IGN);
+    struct sigaction ignore = {};
+    ignore.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &ignore, nullptr);
     int handlers = settings_.handler_threads;
-    if (scheduler_.init(poller_count(settings_.poller_threads), handlers > 0 ? static_cast<size_t>(handlers) : 1) < 0)
+    if (scheduler_.init(poller_count(settings_.poller_threads),
+                        handlers > 0 ? static_cast<size_t>(handlers) : 1) < 0)
         die("the scheduler");
     kernel_set_defer(defer_to_engine);
     scheduler_ready_.store(true, std::memory_order_release);
@@ -94,7 +100,8 @@ Executor *Engine::start(LazyExecutor *lazy, int threads) {
 
 Executor *Engine::compute_executor() {
     int threads = settings_.compute_threads;
-    return start(&compute_, threads >= 0 ? threads : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+    return start(&compute_,
+                 threads >= 0 ? threads : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
 Executor *Engine::dns_executor() { return start(&dns_, settings_.dns_threads); }

@@ -1,11 +1,12 @@
 // Weft - Engine: everything process-wide, in the order of its making and ending
 // SPDX-License-Identifier: Apache-2.0
 //
-// One object for the process, in storage that is never destroyed, so that code running during static destruction still
-// finds it: after the end its scheduler and executor refuse all work. Each part is made at its first use, under one
-// mutex. The end comes by the destructor of a guard object made together with the first part, in the order of the
-// design: the gate and what is under way on the network and in timers, then computations, then name look-ups, then the
-// threads, then the tables.
+// One object for the process, in storage that is never destroyed, so that code running during
+// static destruction still finds it: after the end its scheduler and executor refuse all work. Each
+// part is made at its first use, under one mutex. The end comes by the destructor of a guard object
+// made together with the first part, in the order of the design: the gate and what is under way on
+// the network and in timers, then computations, then name look-ups, then the threads, then the
+// tables.
 #ifndef WEFT_SRC_ENGINE_ENGINE_H
 #define WEFT_SRC_ENGINE_ENGINE_H
 

@@ -30,15 +30,23 @@ void runtime_wait_end(int cookie) { kernel_wait_end(cookie); }
 
 } // namespace wf::detail
 
-void WORKFLOW_library_init(const struct WFGlobalSettings *settings) { WFGlobal::set_global_settings(settings); }
+void WORKFLOW_library_init(const struct WFGlobalSettings *settings) {
+    WFGlobal::set_global_settings(settings);
+}
 
 void WFGlobal::register_scheme_port(const std::string &scheme, unsigned short port) {
     Engine::get().register_port(scheme, port);
 }
 
-const char *WFGlobal::get_default_port(const std::string &scheme) { return Engine::get().default_port(scheme.c_str()); }
-const struct WFGlobalSettings *WFGlobal::get_global_settings() { return Engine::get().settings_pointer(); }
-void WFGlobal::set_global_settings(const struct WFGlobalSettings *settings) { Engine::get().set_settings(*settings); }
+const char *WFGlobal::get_default_port(const std::string &scheme) {
+    return Engine::get().default_port(scheme.c_str());
+}
+const struct WFGlobalSettings *WFGlobal::get_global_settings() {
+    return Engine::get().settings_pointer();
+}
+void WFGlobal::set_global_settings(const struct WFGlobalSettings *settings) {
+    Engine::get().set_settings(*settings);
+}
 
 bool WFGlobal::increase_handler_thread() { return get_scheduler()->increase_handler_thread() == 0; }
 bool WFGlobal::decrease_handler_thread() { return get_scheduler()->decrease_handler_thread() == 0; }
@@ -47,7 +55,9 @@ bool WFGlobal::decrease_compute_thread() { return get_compute_executor()->decrea
 
 bool WFGlobal::is_scheduler_created() { return Engine::get().has_scheduler(); }
 CommScheduler *WFGlobal::get_scheduler() { return Engine::get().scheduler(); }
-ExecQueue *WFGlobal::get_exec_queue(const std::string &name) { return Engine::get().exec_queue(name); }
+ExecQueue *WFGlobal::get_exec_queue(const std::string &name) {
+    return Engine::get().exec_queue(name);
+}
 Executor *WFGlobal::get_compute_executor() { return Engine::get().compute_executor(); }
 ExecQueue *WFGlobal::get_dns_queue() { return Engine::get().dns_queue(); }
 Executor *WFGlobal::get_dns_executor() { return Engine::get().dns_executor(); }
@@ -93,7 +103,8 @@ constexpr ErrorText SSL_ERRORS[] = {
     {SSL_ERROR_ZERO_RETURN, "TLS: the peer has ended the session"},
 };
 
-template <size_t N> const char *find_text(const ErrorText (&table)[N], int error, const char *otherwise) {
+template <size_t N>
+const char *find_text(const ErrorText (&table)[N], int error, const char *otherwise) {
     for (const ErrorText &row : table) {
         if (row.error == error)
             return row.text;

@@ -43,8 +43,9 @@ void parse_failure(const ParsedURI &uri, int *state, int *error) {
     }
 }
 
-int route_address(enum TransportType type, const struct sockaddr *addr, socklen_t addrlen, const std::string &info,
-                  SSL_CTX *ssl_ctx, bool fixed_conn, RouteManager::RouteResult *result) {
+int route_address(enum TransportType type, const struct sockaddr *addr, socklen_t addrlen,
+                  const std::string &info, SSL_CTX *ssl_ctx, bool fixed_conn,
+                  RouteManager::RouteResult *result) {
     if (!addr || addrlen < sizeof(sa_family_t))
         return EINVAL;
     struct EndpointParams params = runtime_settings()->endpoint_params;
@@ -55,7 +56,10 @@ int route_address(enum TransportType type, const struct sockaddr *addr, socklen_
     single.ai_addrlen = addrlen;
     if (fixed_conn)
         params.max_connections = 1;
-    return runtime_route_manager()->get(type, &single, info.c_str(), &params, "", ssl_ctx, *result) < 0 ? errno : 0;
+    return runtime_route_manager()->get(type, &single, info.c_str(), &params, "", ssl_ctx,
+                                        *result) < 0
+               ? errno
+               : 0;
 }
 
 bool may_fail_here() {

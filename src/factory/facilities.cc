@@ -11,22 +11,25 @@
 #include "kernel/atomics.h"
 #include "workflow/detail/runtime.h"
 
-void WFFacilities::usleep(unsigned int microseconds) { WFFacilities::async_usleep(microseconds).get(); }
+void WFFacilities::usleep(unsigned int microseconds) {
+    WFFacilities::async_usleep(microseconds).get();
+}
 
 WFFuture<void> WFFacilities::async_usleep(unsigned int microseconds) {
     auto *promise = new WFPromise<void>();
     WFFuture<void> future = promise->get_future();
-    WFTimerTask *timer = WFTaskFactory::create_timer_task(microseconds / 1000000, microseconds % 1000000 * 1000L,
-                                                          [promise](WFTimerTask *) {
-                                                              promise->set_value();
-                                                              delete promise;
-                                                          });
+    WFTimerTask *timer = WFTaskFactory::create_timer_task(
+        microseconds / 1000000, microseconds % 1000000 * 1000L, [promise](WFTimerTask *) {
+            promise->set_value();
+            delete promise;
+        });
     timer->start();
     return future;
 }
 
-// A WaitGroup is one futex word, so that done() is safe in a signal handler. The last done() must not touch the object
-// after the word reached 0, since the waiter may be gone by then: it wakes by address alone, which is harmless.
+// A WaitGroup is one futex word, so that done() is safe in a signal handler. The last done() must
+// not touch the object after the word reached 0, since the waiter may be gone by then: it wakes by
+// address alone, which is harmless.
 
 void WFFacilities::WaitGroup::add(int n) {
     int32_t before = ai32_add(&this->left, n);
@@ -53,11 +56,13 @@ std::future_status WFFacilities::WaitGroup::wait(int timeout) const {
     std::future_status status = std::future_status::ready;
     int cookie = wf::detail::runtime_wait_begin();
     while ((now_left = ai32_load(&this->left)) > 0) {
-        // WAIT_BITSET takes an absolute time of the monotonic clock, so interruptions do not prolong the wait.
-        long ret = syscall(SYS_futex, &this->left, FUTEX_WAIT_BITSET_PRIVATE, now_left, timeout >= 0 ? &until : nullptr,
-                           nullptr, FUTEX_BITSET_MATCH_ANY);
+        // WAIT_BITSET takes an absolute time of the monotonic clock, so interruptions do not
+        // prolong the wait.
+        long ret = syscall(SYS_futex, &this->left, FUTEX_WAIT_BITSET_PRIVATE, now_left,
+                           timeout >= 0 ? &until : nullptr, nullptr, FUTEX_BITSET_MATCH_ANY);
         if (ret < 0 && errno == ETIMEDOUT) {
-            status = ai32_load(&this->left) > 0 ? std::future_status::timeout : std::future_status::ready;
+            status = ai32_load(&this->left) > 0 ? std::future_status::timeout
+                                                : std::future_status::ready;
             break;
         }
     }

@@ -3,8 +3,8 @@
 #include "factory/http_common.h"
 
 #include <stdlib.h>
-#include <strings.h>
 #include <string>
+#include <strings.h>
 
 #include "workflow/HttpUtil.h"
 #include "workflow/StringUtil.h"
@@ -28,7 +28,8 @@ int http_keep_alive(const protocol::HttpMessage &message, int otherwise, long *m
             continue;
         std::string name = StringUtil::strip(word.substr(0, equals));
         if (strcasecmp(name.c_str(), "timeout") == 0)
-            timeout = n > HTTP_KEEP_ALIVE_MAX / 1000 ? HTTP_KEEP_ALIVE_MAX : static_cast<int>(n) * 1000;
+            timeout =
+                n > HTTP_KEEP_ALIVE_MAX / 1000 ? HTTP_KEEP_ALIVE_MAX : static_cast<int>(n) * 1000;
         else if (max && strcasecmp(name.c_str(), "max") == 0)
             *max = n;
     }

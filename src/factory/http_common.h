@@ -9,8 +9,8 @@ namespace wf {
 
 constexpr int HTTP_KEEP_ALIVE_MAX = 300 * 1000;
 
-// The timeout a message's Keep-Alive header names, in milliseconds; `otherwise` when it names none. *max becomes its
-// number of requests, if `max` is not NULL and there is one.
+// The timeout a message's Keep-Alive header names, in milliseconds; `otherwise` when it names none.
+// *max becomes its number of requests, if `max` is not NULL and there is one.
 [[nodiscard]] int http_keep_alive(const protocol::HttpMessage &message, int otherwise, long *max);
 
 // No connection is kept idle longer than five minutes.

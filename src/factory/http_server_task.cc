@@ -17,8 +17,8 @@ class HttpServerTask final : public WFServerTask<HttpRequest, HttpResponse>,
                              public wf::BlockCached<HttpServerTask> {
 public:
     HttpServerTask(CommService *service, std::function<void(WFHttpTask *)> &process)
-        : WFServerTask(service, wf::detail::runtime_scheduler(), process), alive_(false), head_only_(false), max_(-1),
-          asked_(-1) {}
+        : WFServerTask(service, wf::detail::runtime_scheduler(), process), alive_(false),
+          head_only_(false), max_(-1), asked_(-1) {}
 
 protected:
     void handle(int state_in, int error_in) override;
@@ -83,6 +83,7 @@ CommMessageOut *HttpServerTask::message_out() {
 
 } // namespace
 
-WFHttpTask *WFServerTaskFactory::create_http_task(CommService *service, std::function<void(WFHttpTask *)> &process) {
+WFHttpTask *WFServerTaskFactory::create_http_task(CommService *service,
+                                                  std::function<void(WFHttpTask *)> &process) {
     return new HttpServerTask(service, process);
 }

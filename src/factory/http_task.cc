@@ -23,8 +23,8 @@ class HttpClientTask final : public WFComplexClientTask<HttpRequest, HttpRespons
                              public wf::BlockCached<HttpClientTask> {
 public:
     HttpClientTask(int redirect_max, int retry_max, http_callback_t &&cb)
-        : WFComplexClientTask(retry_max, std::move(cb)), redirect_max_(redirect_max), redirect_count_(0),
-          keep_alive_asked_(0), authorized_(false) {
+        : WFComplexClientTask(retry_max, std::move(cb)), redirect_max_(redirect_max),
+          redirect_count_(0), keep_alive_asked_(0), authorized_(false) {
         this->req.set_method("GET");
         this->req.set_http_version("HTTP/1.1");
         this->keep_alive_timeo = HTTP_KEEP_ALIVE_DEFAULT;
@@ -42,7 +42,7 @@ protected:
 private:
     bool follow_redirect();
     bool read_location(ParsedURI *uri);
-    void adapt_method(int code);
+    void adapt_method(long code);
 
     int redirect_max_;
     int redirect_count_;
@@ -51,7 +51,9 @@ private:
     std::string first_host_;
 };
 
-bool is_scheme(const char *scheme, const char *name) { return scheme && strcasecmp(scheme, name) == 0; }
+bool is_scheme(const char *scheme, const char *name) {
+    return scheme && strcasecmp(scheme, name) == 0;
+}
 
 // Host and port as they stand in the Host header: without the scheme's own port, IPv6 in brackets.
 std::string host_value(const ParsedURI &uri) {
@@ -82,7 +84,8 @@ bool HttpClientTask::init_success() {
     }
     std::string path = target_of(this->uri_);
     std::string host = host_value(this->uri_);
-    bool other_host = !this->first_host_.empty() && strcasecmp(host.c_str(), this->first_host_.c_str()) != 0;
+    bool other_host =
+        !this->first_host_.empty() && strcasecmp(host.c_str(), this->first_host_.c_str()) != 0;
     if (this->first_host_.empty())
         this->first_host_ = host;
     this->set_transport_type(TT_TCP);
@@ -96,7 +99,8 @@ bool HttpClientTask::init_success() {
         StringUtil::url_decode(user);
         this->req.set_header_pair("Authorization", "Basic " + wf::base64_encode(user));
         this->authorized_ = true;
-    } else if (other_host && this->authorized_) { // what the user told one host is none of another's business
+    } else if (other_host &&
+               this->authorized_) { // what the user told one host is none of another's business
         HttpHeaderCursor cursor(&this->req);
         cursor.find_and_erase("Authorization");
         this->authorized_ = false;
@@ -112,7 +116,8 @@ CommMessageOut *HttpClientTask::message_out() {
     HttpRequest *request = &this->req;
     const char *method = request->get_method();
     bool has_body = request->get_output_body_size() > 0;
-    bool wants_length = has_body || (method && (strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0));
+    bool wants_length =
+        has_body || (method && (strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0));
     if (wants_length && !request->is_chunked() && !request->has_content_length_header())
         request->add_header_pair("Content-Length", std::to_string(request->get_output_body_size()));
 
@@ -138,18 +143,21 @@ CommMessageIn *HttpClientTask::message_in() {
     return this->WFClientTask::message_in();
 }
 
-int HttpClientTask::keep_alive_timeout() { return this->resp.is_keep_alive() ? this->keep_alive_asked_ : 0; }
+int HttpClientTask::keep_alive_timeout() {
+    return this->resp.is_keep_alive() ? this->keep_alive_asked_ : 0;
+}
 
 bool HttpClientTask::finish_once() {
-    if (this->state == WFT_STATE_SUCCESS && this->redirect_count_ < this->redirect_max_ && this->follow_redirect()) {
+    if (this->state == WFT_STATE_SUCCESS && this->redirect_count_ < this->redirect_max_ &&
+        this->follow_redirect()) {
         this->redirect_count_++;
         return true;
     }
     return true;
 }
 
-// The Location header as an absolute url; relative ones refer to the present one (RFC 3986 section 5.2, paths with
-// dots are left to the server).
+// The Location header as an absolute url; relative ones refer to the present one (RFC 3986
+// section 5.2, paths with dots are left to the server).
 bool HttpClientTask::read_location(ParsedURI *uri) {
     HttpHeaderCursor cursor(&this->resp);
     std::string location;
@@ -157,7 +165,8 @@ bool HttpClientTask::read_location(ParsedURI *uri) {
         return false;
     if (location.compare(0, 2, "//") == 0) {
         location = std::string(this->uri_.scheme) + ":" + location;
-    } else if (location.find("://") == std::string::npos || location.find("://") > location.find_first_of("/?#")) {
+    } else if (location.find("://") == std::string::npos ||
+               location.find("://") > location.find_first_of("/?#")) {
         std::string host = this->uri_.host ? this->uri_.host : "";
         std::string base = std::string(this->uri_.scheme) + "://";
         base += host.find(':') == std::string::npos ? host : "[" + host + "]";
@@ -173,10 +182,10 @@ bool HttpClientTask::read_location(ParsedURI *uri) {
     return URIParser::parse(location, *uri) == 0;
 }
 
-void HttpClientTask::adapt_method(int code) {
+void HttpClientTask::adapt_method(long code) {
     const char *method = this->req.get_method();
-    bool keeps = code == HttpStatusTemporaryRedirect || code == HttpStatusPermanentRedirect || !method ||
-                 strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    bool keeps = code == HttpStatusTemporaryRedirect || code == HttpStatusPermanentRedirect ||
+                 !method || strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
     if (keeps)
         return;
     this->req.set_method("GET");
@@ -190,7 +199,7 @@ void HttpClientTask::adapt_method(int code) {
 // True when the task was sent elsewhere, or ended for want of a usable Location.
 bool HttpClientTask::follow_redirect() {
     const char *text = this->resp.get_status_code();
-    int code = text ? atoi(text) : 0;
+    long code = text ? strtol(text, nullptr, 10) : 0; // three digits, or the parser had refused it
     if (code != 301 && code != 302 && code != 303 && code != 307 && code != 308)
         return false;
     ParsedURI uri;
@@ -204,7 +213,8 @@ bool HttpClientTask::follow_redirect() {
     return true;
 }
 
-WFHttpTask *make_task(ParsedURI &&uri, int redirect_max, int retry_max, http_callback_t &&callback) {
+WFHttpTask *make_task(ParsedURI &&uri, int redirect_max, int retry_max,
+                      http_callback_t &&callback) {
     auto *task = new HttpClientTask(redirect_max, retry_max, std::move(callback));
     task->init(std::move(uri));
     return task;

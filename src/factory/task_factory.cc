@@ -29,17 +29,21 @@ private:
 
 } // namespace
 
-WFTimerTask *WFTaskFactory::create_timer_task(time_t seconds, long nanoseconds, timer_callback_t callback) {
+WFTimerTask *WFTaskFactory::create_timer_task(time_t seconds, long nanoseconds,
+                                              timer_callback_t callback) {
     return wf::detail::make_timer(runtime_scheduler(), seconds, nanoseconds, std::move(callback));
 }
 
-WFTimerTask *WFTaskFactory::create_timer_task(const std::string &timer_name, time_t seconds, long nanoseconds,
-                                              timer_callback_t callback) {
-    return wf::detail::NamedTimers::create(runtime_scheduler(), timer_name, seconds, nanoseconds, std::move(callback));
+WFTimerTask *WFTaskFactory::create_timer_task(const std::string &timer_name, time_t seconds,
+                                              long nanoseconds, timer_callback_t callback) {
+    return wf::detail::NamedTimers::create(runtime_scheduler(), timer_name, seconds, nanoseconds,
+                                           std::move(callback));
 }
 
-WFTimerTask *WFTaskFactory::create_timer_task(unsigned int microseconds, timer_callback_t callback) {
-    return create_timer_task(microseconds / 1000000, microseconds % 1000000 * 1000L, std::move(callback));
+WFTimerTask *WFTaskFactory::create_timer_task(unsigned int microseconds,
+                                              timer_callback_t callback) {
+    return create_timer_task(microseconds / 1000000, microseconds % 1000000 * 1000L,
+                             std::move(callback));
 }
 
 WFTimerTask *WFTaskFactory::create_timer_task(timer_callback_t callback) {
@@ -50,7 +54,8 @@ int WFTaskFactory::cancel_by_name(const std::string &timer_name, size_t max) {
     return wf::detail::NamedTimers::cancel(timer_name, max);
 }
 
-WFCounterTask *WFTaskFactory::create_counter_task(const std::string &counter_name, unsigned int target_value,
+WFCounterTask *WFTaskFactory::create_counter_task(const std::string &counter_name,
+                                                  unsigned int target_value,
                                                   counter_callback_t callback) {
     return wf::detail::NamedCounters::create(counter_name, target_value, std::move(callback));
 }

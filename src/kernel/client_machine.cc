@@ -1,27 +1,28 @@
 // Weft - the client machine: one connection to a target, from connect to close
 // SPDX-License-Identifier: Apache-2.0
 //
-// | state      | what is true                                                | deadline                            |
+// | state      | what is true                                                | deadline |
 // |------------|-------------------------------------------------------------|-------------------------------------|
-// | CONNECTING | has a session, which has no messages yet                    | connect                             |
-// | SENDING    | the request is not all sent and no answer has come          | send, and response per block        |
-// | RECEIVING  | all is sent, or the answer began, or sending failed         | first byte, then receive; per block |
-// | PARKED     | no session; stands in the target's idle list                | keep-alive                          |
-// | CLOSING    | no session; the poller closes the descriptor                | -                                   |
+// | CONNECTING | has a session, which has no messages yet                    | connect | | SENDING
+// | the request is not all sent and no answer has come          | send, and response per block | |
+// RECEIVING  | all is sent, or the answer began, or sending failed         | first byte, then
+// receive; per block | | PARKED     | no session; stands in the target's idle list                |
+// keep-alive                          | | CLOSING    | no session; the poller closes the descriptor
+// | -                                   |
 //
-// A session is detached from the entry, and its result fixed, before its `handle` is called, so a connection that is
-// parked can serve the request that the callback makes.
+// A session is detached from the entry, and its result fixed, before its `handle` is called, so a
+// connection that is parked can serve the request that the callback makes.
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
 #include <new>
+#include <stdlib.h>
 
 #include "kernel/entry.h"
 
 namespace {
 
-constexpr int MAX_READS = 16;     // in one go, so that one connection cannot keep a worker
-constexpr int IDLE_SCAN = 8;      // parked connections looked at for one of the own poller
+constexpr int MAX_READS = 16; // in one go, so that one connection cannot keep a worker
+constexpr int IDLE_SCAN = 8;  // parked connections looked at for one of the own poller
 
 uint64_t ms_after(int ms) { return entry_after(sys_now(), ms); }
 
@@ -47,9 +48,9 @@ void CommClientMachine::on_release(struct pollable *node) {
 
 void CommClientMachine::run(CommConnEntry *entry) {
     CommOutcome out;
-    while (!entry->busy && !out.session && step(entry, &out)) {
-    }
-    if (out.session && (entry->readable || entry->aborted) && entry->state != CommConnEntry::CLOSING)
+    while (!entry->busy && !out.session && step(entry, &out)) {}
+    if (out.session && (entry->readable || entry->aborted) &&
+        entry->state != CommConnEntry::CLOSING)
         entry->want_job();
     entry->unlock();
     if (out.session)
@@ -117,7 +118,8 @@ CommConnEntry *CommClientMachine::take_idle(CommTarget *target) {
     return entry;
 }
 
-// Takes a parked connection out of the list, if nobody has done so. Needs the entry's lock, so the target is alive.
+// Takes a parked connection out of the list, if nobody has done so. Needs the entry's lock, so the
+// target is alive.
 void CommClientMachine::leave_idle(CommConnEntry *entry) {
     CommTarget *target = entry->target;
     bool was_listed = false;
@@ -160,7 +162,8 @@ CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target
     }
     if (ret == 0 && (conn = target->new_connection(fd)) != nullptr) {
         struct weft_poller *home = mpoller_pick(comm->pool_);
-        CommConnEntry *entry = new (std::nothrow) CommClientEntry(comm, home, fd, &ops, CommConnEntry::CONNECTING);
+        CommConnEntry *entry =
+            new (std::nothrow) CommClientEntry(comm, home, fd, &ops, CommConnEntry::CONNECTING);
         if (entry) {
             a32_add(&home->load, 1);
             entry->conn = conn;
@@ -270,8 +273,10 @@ void CommClientMachine::begin_send(CommConnEntry *entry, CommOutcome *out) {
     IoResult result = entry->send(vectors, count);
     if (result == IoResult::BLOCKED) {
         uint64_t now = sys_now();
-        entry->began = entry_after(now, send_timeout); // while sending: when the whole request must be out
-        entry->set_deadline(entry_min(entry->began, entry_after(now, entry->target->response_timeout_)));
+        entry->began =
+            entry_after(now, send_timeout); // while sending: when the whole request must be out
+        entry->set_deadline(
+            entry_min(entry->began, entry_after(now, entry->target->response_timeout_)));
         return;
     }
     sent(entry, result);
@@ -303,7 +308,8 @@ void CommClientMachine::sent(CommConnEntry *entry, IoResult result) {
     set_receive_deadline(entry, now);
 }
 
-// A first timeout other than 0 replaces the limit of the first block; the whole answer's time begins with it.
+// A first timeout other than 0 replaces the limit of the first block; the whole answer's time
+// begins with it.
 void CommClientMachine::set_receive_deadline(CommConnEntry *entry, uint64_t now) {
     uint64_t block = entry_after(now, entry->target->response_timeout_);
     if (entry->received == 0 && entry->first_ms != 0) {

@@ -1,15 +1,15 @@
 // Weft - targets with a limit on their connections, groups of them, and the scheduler
 // SPDX-License-Identifier: Apache-2.0
 //
-// A target's load is counted under its own lock, or, while it is a member of a group, under the group's, so that the
-// group can compare its members. A released slot goes to the first waiter of the target, then of the group; threads that
-// block are woken and look for themselves.
+// A target's load is counted under its own lock, or, while it is a member of a group, under the
+// group's, so that the group can compare its members. A released slot goes to the first waiter of
+// the target, then of the group; threads that block are woken and look for themselves.
 #include "workflow/CommScheduler.h"
 
 #include <errno.h>
+#include <new>
 #include <stdlib.h>
 #include <string.h>
-#include <new>
 
 #include "kernel/comm_waiter.h"
 #include "kernel/sys.h"
@@ -17,7 +17,8 @@
 
 namespace {
 
-// Blocks the calling thread until *word differs from `seen`, at most until `until` (ns). False when time is up.
+// Blocks the calling thread until *word differs from `seen`, at most until `until` (ns). False when
+// time is up.
 bool wait_word(uint32_t *word, uint32_t seen, uint64_t until) {
     uint64_t now = sys_now();
     if (until != SYS_FOREVER && now >= until)
@@ -42,8 +43,8 @@ CommTarget *CommSchedObject::acquire_or_park(CommWaiter *, bool *parked) {
 bool CommSchedObject::unpark(CommWaiter *) { return false; }
 
 CommSchedTarget::CommSchedTarget()
-    : group(nullptr), connect_ms(-1), own_lock{0}, load_lock(&own_lock), waiters{nullptr, nullptr, 0}, freed(0),
-      just_freed(false) {}
+    : group(nullptr), connect_ms(-1), own_lock{0},
+      load_lock(&own_lock), waiters{nullptr, nullptr, 0}, freed(0), just_freed(false) {}
 
 CommSchedTarget::~CommSchedTarget() {}
 
@@ -63,8 +64,9 @@ int CommSchedTarget::init(const struct sockaddr *addr_in, socklen_t len, int con
     return 0;
 }
 
-int CommSchedTarget::init(const struct sockaddr *addr_in, socklen_t len, SSL_CTX *ssl_ctx_in, int connect_timeout_in,
-                          int ssl_connect_timeout_in, int response_timeout_in, size_t max_connections) {
+int CommSchedTarget::init(const struct sockaddr *addr_in, socklen_t len, SSL_CTX *ssl_ctx_in,
+                          int connect_timeout_in, int ssl_connect_timeout_in,
+                          int response_timeout_in, size_t max_connections) {
     int ret = this->init(addr_in, len, connect_timeout_in, response_timeout_in, max_connections);
     if (ret >= 0)
         this->set_ssl(ssl_ctx_in, ssl_connect_timeout_in);
@@ -152,7 +154,8 @@ void CommSchedTarget::release() {
 }
 
 CommSchedGroup::CommSchedGroup()
-    : lock{0}, members(nullptr), member_count(0), member_room(0), waiters{nullptr, nullptr, 0}, freed(0) {}
+    : lock{0}, members(nullptr), member_count(0), member_room(0), waiters{nullptr, nullptr, 0},
+      freed(0) {}
 
 CommSchedGroup::~CommSchedGroup() {}
 
@@ -222,7 +225,8 @@ int CommSchedGroup::remove(CommSchedTarget *target) {
     return error ? -1 : 0;
 }
 
-// The member with the smallest ratio of load to limit; on ties one that was just released. Needs the lock.
+// The member with the smallest ratio of load to limit; on ties one that was just released. Needs
+// the lock.
 CommSchedTarget *CommSchedGroup::pick() {
     CommSchedTarget *best = nullptr;
     for (size_t i = 0; i < this->member_count; i++) {
@@ -280,9 +284,12 @@ bool CommSchedGroup::unpark(CommWaiter *waiter) {
     return was_in;
 }
 
-int CommSchedGroup::waiter_timeout() const { return this->member_count ? this->members[0]->connect_ms : -1; }
+int CommSchedGroup::waiter_timeout() const {
+    return this->member_count ? this->members[0]->connect_ms : -1;
+}
 
-int CommScheduler::request(CommSession *session, CommSchedObject *object, int wait_timeout, CommTarget **target) {
+int CommScheduler::request(CommSession *session, CommSchedObject *object, int wait_timeout,
+                           CommTarget **target) {
     *target = object->acquire(wait_timeout);
     if (!*target)
         return -1;
@@ -294,7 +301,8 @@ int CommScheduler::request(CommSession *session, CommSchedObject *object, int wa
     return -1;
 }
 
-int CommScheduler::request_or_park(CommSession *session, CommSchedObject *object, CommTarget **target,
+int CommScheduler::request_or_park(CommSession *session, CommSchedObject *object,
+                                   CommTarget **target,
                                    void (*resume)(CommSession *, CommTarget *, int, int)) {
     bool parked = false;
     *target = object->acquire_or_park(nullptr, &parked);

@@ -12,9 +12,10 @@ constexpr size_t MAX_WAITERS = 10000;
 
 } // namespace
 
-CommWaiter::CommWaiter(Communicator *comm, CommSession *session, CommSchedObject *object, Resume resume)
-    : list_(nullptr), prev_(nullptr), next_(nullptr), comm_(comm), session_(session), object_(object), resume_(resume),
-      target_(nullptr), granted_(0), refs_(2) {}
+CommWaiter::CommWaiter(Communicator *comm, CommSession *session, CommSchedObject *object,
+                       Resume resume)
+    : list_(nullptr), prev_(nullptr), next_(nullptr), comm_(comm), session_(session),
+      object_(object), resume_(resume), target_(nullptr), granted_(0), refs_(2) {}
 
 void CommWaiter::unref() {
     if (a32_sub(&refs_, 1) == 1)
@@ -40,7 +41,8 @@ void CommWaiter::leave() {
     list_ = nullptr;
 }
 
-// Under the load lock, which handle() takes before it goes on: so the waiter is still there for unsleep().
+// Under the load lock, which handle() takes before it goes on: so the waiter is still there for
+// unsleep().
 void CommWaiter::grant(CommTarget *target) {
     leave();
     target_ = target;

@@ -1,10 +1,10 @@
 // Weft - CommWaiter: a session parked at a full target
 // SPDX-License-Identifier: Apache-2.0
 //
-// Made by request_or_park(); stands in the line of its object, under that one's load lock, and has a timer for the time
-// it may wait. Whoever takes it out of the line decides its end. It goes on in one place only, the timer's handle():
-// a release takes it out of the line, gives it a target and cancels its timer; if the timer takes it out itself, time
-// is up.
+// Made by request_or_park(); stands in the line of its object, under that one's load lock, and has
+// a timer for the time it may wait. Whoever takes it out of the line decides its end. It goes on in
+// one place only, the timer's handle(): a release takes it out of the line, gives it a target and
+// cancels its timer; if the timer takes it out itself, time is up.
 #ifndef WEFT_SRC_KERNEL_COMM_WAITER_H
 #define WEFT_SRC_KERNEL_COMM_WAITER_H
 
@@ -16,8 +16,8 @@ public:
 
     CommWaiter(Communicator *comm, CommSession *session, CommSchedObject *object, Resume resume);
 
-    // Stands in line. 1: parked; the waiter looks after itself. 0: there was a target after all. -1 with errno: there
-    // was no room. In the last two cases it is freed.
+    // Stands in line. 1: parked; the waiter looks after itself. 0: there was a target after all. -1
+    // with errno: there was no room. In the last two cases it is freed.
     int park(CommTarget **target);
 
     // Under the load lock of the object:

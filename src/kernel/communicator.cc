@@ -3,9 +3,9 @@
 #include "workflow/Communicator.h"
 
 #include <errno.h>
+#include <new>
 #include <signal.h>
 #include <stdlib.h>
-#include <new>
 
 #include "kernel/entry.h"
 #include "kernel/listener.h"
@@ -15,7 +15,8 @@ int Communicator::init(size_t poller_threads, size_t handler_threads) {
     struct mpoller *made = static_cast<struct mpoller *>(malloc(sizeof *made));
     if (!made)
         return -1;
-    if (mpoller_init(made, static_cast<unsigned>(poller_threads), static_cast<unsigned>(handler_threads)) < 0) {
+    if (mpoller_init(made, static_cast<unsigned>(poller_threads),
+                     static_cast<unsigned>(handler_threads)) < 0) {
         free(made);
         return -1;
     }
@@ -165,7 +166,9 @@ int Communicator::sleep(SleepSession *session) {
 
 int Communicator::unsleep(SleepSession *session) { return CommSleep::cancel(session); }
 
-int Communicator::is_handler_thread() const { return this->pool_ && mpoller_is_worker(this->pool_) ? 1 : 0; }
+int Communicator::is_handler_thread() const {
+    return this->pool_ && mpoller_is_worker(this->pool_) ? 1 : 0;
+}
 
 int Communicator::increase_handler_thread() {
     mpoller_add_permits(this->pool_, 1);
@@ -182,7 +185,6 @@ void Communicator::set_handler_mode(enum CommHandlerMode mode) {
 }
 
 void Communicator::defer(struct weft_job *job) { mpoller_defer(this->pool_, job); }
-
 
 void Communicator::run_scheduled(void *context) {
     struct weft_job *job = static_cast<struct weft_job *>(context);

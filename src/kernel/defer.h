@@ -7,13 +7,16 @@
 
 #include "workflow/detail/kernel_types.h"
 
-// The pool that takes deferred jobs from threads which are not its own. May create it. NULL takes the hook out.
+// The pool that takes deferred jobs from threads which are not its own. May create it. NULL takes
+// the hook out.
 void kernel_set_defer(bool (*defer)(struct weft_job *job));
 
-// Runs a job later, on the pool of this worker, else where the hook says. False when there is no such place.
+// Runs a job later, on the pool of this worker, else where the hook says. False when there is no
+// such place.
 bool kernel_defer(struct weft_job *job);
 
-// Brackets a wait of this thread, whatever it is: a worker gives its poller away, an executor grows.
+// Brackets a wait of this thread, whatever it is: a worker gives its poller away, an executor
+// grows.
 int kernel_wait_begin();
 void kernel_wait_end(int cookie);
 

@@ -3,10 +3,10 @@
 #include "kernel/entry.h"
 
 #include <errno.h>
+#include <new>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <new>
 
 #include "workflow/detail/container_of.h"
 
@@ -54,11 +54,13 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
                              const struct pollable_ops *ops_in, State first)
     : pollable{ops_in, home, 1, POLLER_NO_SLOT, fd_in}, mutex{0}, state(first), busy(false),
       readable(false), writable(false), hangup(false), eof(false), timed_out(false), aborted(false),
-      order_wanted(false), order_posted(false), job_wanted(false), job_posted(false), want_write(false),
-      polls_write(false), closed(false), gone(false), rearm_wanted(false), in_head(false), has_head(false), renewed(false),
-      request_sent(false), listed_used(false), listed(false), close_reason(0), send_error(0), comm(comm_in), target(nullptr),
-      service(nullptr), session(nullptr), conn(nullptr), output(nullptr), input(nullptr), site(nullptr), prev(nullptr),
-      next(nullptr), receive_ms(-1), first_ms(0), keep_alive(0), seq(0), listed_seq(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
+      order_wanted(false), order_posted(false), job_wanted(false), job_posted(false),
+      want_write(false), polls_write(false), closed(false), gone(false), rearm_wanted(false),
+      in_head(false), has_head(false), renewed(false), request_sent(false), listed_used(false),
+      listed(false), close_reason(0), send_error(0), comm(comm_in), target(nullptr),
+      service(nullptr), session(nullptr), conn(nullptr), output(nullptr), input(nullptr),
+      site(nullptr), prev(nullptr), next(nullptr), receive_ms(-1), first_ms(0), keep_alive(0),
+      seq(0), listed_seq(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
     timer.timer.prev = nullptr;
     timer.msg.run = run_timer;
     timer.entry = order.entry = job.entry = this;
@@ -77,8 +79,8 @@ CommConnEntry::~CommConnEntry() {
 
 void CommConnEntry::set_state(State next_state) {
     if (!is_legal(static_cast<State>(state), next_state)) {
-        fprintf(stderr, "weft: a connection cannot go from %s to %s\n", state_name(static_cast<State>(state)),
-                state_name(next_state));
+        fprintf(stderr, "weft: a connection cannot go from %s to %s\n",
+                state_name(static_cast<State>(state)), state_name(next_state));
         abort();
     }
     state = next_state;
@@ -173,8 +175,8 @@ void CommConnEntry::tend(struct weft_poller *driver) {
         post_job(driver);
 }
 
-// Takes the descriptor out of the poller and closes it. Program code (deleters) must not run here, so the life
-// reference is dropped by the job.
+// Takes the descriptor out of the poller and closes it. Program code (deleters) must not run here,
+// so the life reference is dropped by the job.
 void CommConnEntry::shut(struct weft_poller *driver) {
     poller_disarm(driver, &timer);
     armed_at = ENTRY_NEVER;
@@ -305,7 +307,8 @@ IoResult CommConnEntry::flush() {
     writable = false;
     if (!output)
         return IoResult::DONE;
-    IoResult result = write_vectors(fd, output->vectors + output->next, output->count - output->next, &done);
+    IoResult result =
+        write_vectors(fd, output->vectors + output->next, output->count - output->next, &done);
     output->next += done;
     if (result == IoResult::DONE)
         drop_output();
@@ -366,8 +369,8 @@ void CommConnEntry::attach(CommSession *session_in) {
         old->unref();
 }
 
-// The delivery: measured, on a thread that holds a permit. The session's own reference keeps the entry until handle()
-// has freed the session, ours keeps it until after the measurement.
+// The delivery: measured, on a thread that holds a permit. The session's own reference keeps the
+// entry until handle() has freed the session, ours keeps it until after the measurement.
 void CommConnEntry::run_delivery(struct weft_job *job) {
     CommSession *session = static_cast<CommSession::Job *>(job)->session;
     CommConnEntry *entry = session->entry_;

@@ -1,19 +1,21 @@
 // Weft - CommConnEntry: what the client and the server machine have in common
 // SPDX-License-Identifier: Apache-2.0
 //
-// One connection. `lock` guards its state, its flags and its non-blocking system calls, and is never held while user
-// code runs. A thread that calls session code (new_session, append, message_out, encode, ...) has set `busy` and is the
-// only one to move the machine on until it clears it; whatever happens meanwhile is remembered in flags and done by the
-// thread that lets go.
+// One connection. `lock` guards its state, its flags and its non-blocking system calls, and is
+// never held while user code runs. A thread that calls session code (new_session, append,
+// message_out, encode, ...) has set `busy` and is the only one to move the machine on until it
+// clears it; whatever happens meanwhile is remembered in flags and done by the thread that lets go.
 //
-// References: one for the life of the connection (dropped by the poller after the descriptor was closed), one for the
-// registration, one for each session that points to it, one for a posted order, one for a scheduled job, one while the
-// connection stands in its target's idle list.
+// References: one for the life of the connection (dropped by the poller after the descriptor was
+// closed), one for the registration, one for each session that points to it, one for a posted
+// order, one for a scheduled job, one while the connection stands in its target's idle list.
 //
-// A connection's timer lies in its poller's wheel no later than LAZY_NS ahead, and is looked at when it fires: it moves
-// if the deadline has moved. So a deadline that is further away than that arms nothing. `armed_at` says where it lies.
+// A connection's timer lies in its poller's wheel no later than LAZY_NS ahead, and is looked at
+// when it fires: it moves if the deadline has moved. So a deadline that is further away than that
+// arms nothing. `armed_at` says where it lies.
 //
-// Lock order: CommService::lock before CommConnEntry::lock; CommTarget::lock and the pool's lock after both.
+// Lock order: CommService::lock before CommConnEntry::lock; CommTarget::lock and the pool's lock
+// after both.
 #ifndef WEFT_SRC_KERNEL_ENTRY_H
 #define WEFT_SRC_KERNEL_ENTRY_H
 
@@ -42,7 +44,8 @@ struct CommInput {
     char bytes[1];
 };
 
-// A session that has come to an end (or to its turn to reply), to be handled once the lock is let go.
+// A session that has come to an end (or to its turn to reply), to be handled once the lock is let
+// go.
 struct CommOutcome {
     CommSession *session = nullptr;
     int state = 0;
@@ -53,7 +56,8 @@ enum class IoResult { DONE, BLOCKED, ENDED, FAILED };
 
 class CommConnEntry : public pollable {
 public:
-    // Client machine, then server machine; the files of the machines say what is true in each state.
+    // Client machine, then server machine; the files of the machines say what is true in each
+    // state.
     enum State : uint8_t {
         CONNECTING,
         SENDING,
@@ -81,11 +85,12 @@ public:
     };
 
     // `home` has counted it in its load.
-    CommConnEntry(Communicator *comm, struct weft_poller *home, int fd, const struct pollable_ops *ops, State first);
+    CommConnEntry(Communicator *comm, struct weft_poller *home, int fd,
+                  const struct pollable_ops *ops, State first);
 
     void set_lock() WEFT_TSA(acquire_capability(mutex)) { sys_lock(&mutex); }
-    // Lets the lock go and then gives the poller the order that the flags ask for, if any. Never call it inside an
-    // order of the poller.
+    // Lets the lock go and then gives the poller the order that the flags ask for, if any. Never
+    // call it inside an order of the poller.
     void unlock() WEFT_TSA(release_capability(mutex));
 
     // The one place that changes the state: asserts the edge, counts it.
@@ -96,9 +101,11 @@ public:
     // The rest needs the lock, unless it says otherwise.
     void set_deadline(uint64_t when);
     void want_job() { job_wanted = true; }
-    // Reads into `buf`; *size is how much came. DONE, BLOCKED, ENDED at FIN, FAILED with errno. Updates `readable`.
+    // Reads into `buf`; *size is how much came. DONE, BLOCKED, ENDED at FIN, FAILED with errno.
+    // Updates `readable`.
     IoResult receive(char *buf, size_t *size);
-    // Writes `vectors`, keeping what did not fit. DONE, BLOCKED (output is kept), FAILED with errno.
+    // Writes `vectors`, keeping what did not fit. DONE, BLOCKED (output is kept), FAILED with
+    // errno.
     IoResult send(struct iovec *vectors, int count);
     IoResult flush();
     void drop_output();
@@ -110,7 +117,8 @@ public:
     static int send_now(CommConnEntry *entry, const void *buf, size_t size);
     void ref() { pollable_ref(this); }
     void unref() { pollable_unref(this); }
-    // Hands a session's result to a thread that may run its `handle`: this one, if it may. With `later` never in place.
+    // Hands a session's result to a thread that may run its `handle`: this one, if it may. With
+    // `later` never in place.
     void deliver(const CommOutcome &outcome, bool later);
     // Gives the session its reference to this entry, in place of the one it may have had.
     void attach(CommSession *session_in);
@@ -121,30 +129,31 @@ public:
 
     struct weft_lock mutex;
     uint8_t state;
-    bool busy : 1;          // true exactly when a thread is inside session code of this connection
-    bool readable : 1;      // an edge came and was not read to its end
-    bool writable : 1;      // likewise for writing
-    bool hangup : 1;        // the edge bore RDHUP, HUP or ERR: a short read does not end the data
-    bool eof : 1;           // the peer has ended its sending
-    bool timed_out : 1;     // the deadline passed while busy, or waits for the job
-    bool aborted : 1;       // the engine ends
-    bool order_wanted : 1;  // unlock() shall post the order
-    bool order_posted : 1;  // it is on its way
-    bool job_wanted : 1;    // unlock() shall put the job on the ready list
-    bool job_posted : 1;    // it stands there
-    bool want_write : 1;    // the back end shall report writability
-    bool polls_write : 1;   // it does
-    bool closed : 1;        // the descriptor is closed and the life reference goes with the job
-    bool gone : 1;          // that reference was dropped
-    bool rearm_wanted : 1;  // unlock() shall post the order, but a poller need not wake before the deadline for it
-    bool in_head : 1;       // server: the head of the message is awaited (head_begins)
-    bool has_head : 1;      // server: the message knows a head, and it is complete
-    bool renewed : 1;       // the message asked for new receive timeouts
-    bool request_sent : 1;  // client: nothing of the request is left to send
-    bool listed_used;       // server: in the list of those that have made a request
-    bool listed;            // stands in the list of its target or service; under that one's lock
-    uint8_t close_reason;   // server: CommCloseReason
-    int send_error;         // client: why the request could not be sent in full
+    bool busy : 1;         // true exactly when a thread is inside session code of this connection
+    bool readable : 1;     // an edge came and was not read to its end
+    bool writable : 1;     // likewise for writing
+    bool hangup : 1;       // the edge bore RDHUP, HUP or ERR: a short read does not end the data
+    bool eof : 1;          // the peer has ended its sending
+    bool timed_out : 1;    // the deadline passed while busy, or waits for the job
+    bool aborted : 1;      // the engine ends
+    bool order_wanted : 1; // unlock() shall post the order
+    bool order_posted : 1; // it is on its way
+    bool job_wanted : 1;   // unlock() shall put the job on the ready list
+    bool job_posted : 1;   // it stands there
+    bool want_write : 1;   // the back end shall report writability
+    bool polls_write : 1;  // it does
+    bool closed : 1;       // the descriptor is closed and the life reference goes with the job
+    bool gone : 1;         // that reference was dropped
+    bool rearm_wanted : 1; // unlock() shall post the order, but a poller need not wake before the
+                           // deadline for it
+    bool in_head : 1;      // server: the head of the message is awaited (head_begins)
+    bool has_head : 1;     // server: the message knows a head, and it is complete
+    bool renewed : 1;      // the message asked for new receive timeouts
+    bool request_sent : 1; // client: nothing of the request is left to send
+    bool listed_used;      // server: in the list of those that have made a request
+    bool listed;           // stands in the list of its target or service; under that one's lock
+    uint8_t close_reason;  // server: CommCloseReason
+    int send_error;        // client: why the request could not be sent in full
 
     Communicator *comm;
     CommTarget *target;
@@ -157,8 +166,8 @@ public:
     CommConnEntry *prev, *next;
     int receive_ms; // the session's timeouts, asked for while no lock was held
     int first_ms;
-    int keep_alive; // ms, as the session asked; server: kept while the reply is under way
-    long long seq;  // sessions that were before the present one
+    int keep_alive;       // ms, as the session asked; server: kept while the reply is under way
+    long long seq;        // sessions that were before the present one
     long long listed_seq; // server: `seq` when it was last put in order of age
     uint64_t deadline;
     uint64_t armed_at;
@@ -210,8 +219,8 @@ public:
     using CommConnEntry::CommConnEntry;
 };
 
-// The client machine (client_machine.cc). Functions that take an entry hold its lock when called and when they return;
-// some let it go in between while session code runs.
+// The client machine (client_machine.cc). Functions that take an entry hold its lock when called
+// and when they return; some let it go in between while session code runs.
 class CommClientMachine {
 public:
     static int request(Communicator *comm, CommSession *session, CommTarget *target);
@@ -243,7 +252,8 @@ private:
 class CommServerMachine {
 public:
     // A new descriptor, which becomes the machine's.
-    static void accepted(Communicator *comm, CommService *service, int fd, const struct sockaddr *addr, socklen_t len);
+    static void accepted(Communicator *comm, CommService *service, int fd,
+                         const struct sockaddr *addr, socklen_t len);
     static int reply(CommSession *session);
     static int shutdown(CommSession *session);
     static int push(CommSession *session, const void *buf, size_t size);

@@ -1,9 +1,10 @@
 // Weft - Executor: threads that run sessions of named queues, fairly
 // SPDX-License-Identifier: Apache-2.0
 //
-// One mutex guards the round of queues and everything in them. A queue stands in the round exactly when it has
-// sessions; a thread takes the first queue, takes its first session, and puts the queue back at the end if more are
-// left. Threads are made when there is work that no idle thread will take.
+// One mutex guards the round of queues and everything in them. A queue stands in the round exactly
+// when it has sessions; a thread takes the first queue, takes its first session, and puts the queue
+// back at the end if more are left. Threads are made when there is work that no idle thread will
+// take.
 #include "workflow/Executor.h"
 
 #include <errno.h>
@@ -12,8 +13,13 @@
 
 namespace {
 
-thread_local Executor *current_executor; // tidy: allow thread-local - the executor has no seam in sys.h
-thread_local unsigned current_waits;     // tidy: allow thread-local - likewise
+// The executor this thread works for, and its nested waits.
+struct CurrentThread {
+    Executor *executor;
+    unsigned waits;
+};
+// tidy: allow thread-local - the threads of an executor are no workers, and never simulated
+thread_local CurrentThread current;
 
 } // namespace
 
@@ -51,6 +57,7 @@ bool Executor::start_thread() {
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
+    // tidy: allow system-call - likewise
     int ret = pthread_create(&id, nullptr, run_thread, this);
     pthread_sigmask(SIG_SETMASK, &old, nullptr);
     if (ret != 0) {
@@ -70,7 +77,8 @@ int Executor::request(ExecSession *session, ExecQueue *queue) {
         errno = ECANCELED;
         return -1;
     }
-    if (this->idle == 0 && this->threads < this->limit + this->waiting && !this->start_thread() && this->threads == 0)
+    if (this->idle == 0 && this->threads < this->limit + this->waiting && !this->start_thread() &&
+        this->threads == 0)
         return -1;
     if (queue->first) {
         queue->last->next = session;
@@ -108,7 +116,7 @@ ExecSession *Executor::take(std::unique_lock<std::mutex> *lock) {
 }
 
 void Executor::work() {
-    current_executor = this;
+    current.executor = this;
     std::unique_lock<std::mutex> lock(this->mutex);
     ExecSession *session;
     while ((session = this->take(&lock)) != nullptr) {
@@ -118,7 +126,8 @@ void Executor::work() {
         lock.lock();
     }
     this->threads--;
-    // Under the lock: whoever waits in deinit() may free the executor as soon as it can take the lock.
+    // Under the lock: whoever waits in deinit() may free the executor as soon as it can take the
+    // lock.
     this->end_cond.notify_all();
 }
 
@@ -140,7 +149,7 @@ void Executor::deinit() {
     this->stopping = true;
     this->cancel_all(&lock);
     this->work_cond.notify_all();
-    size_t own = current_executor == this ? 1 : 0; // exit() was called by a computation
+    size_t own = current.executor == this ? 1 : 0; // exit() was called by a computation
     while (this->threads > own)
         this->end_cond.wait(lock);
 }
@@ -165,10 +174,10 @@ int Executor::decrease_thread() {
 }
 
 int Executor::wait_begin() {
-    Executor *executor = current_executor;
+    Executor *executor = current.executor;
     if (!executor)
         return 0;
-    if (current_waits++ > 0)
+    if (current.waits++ > 0)
         return 1;
     std::lock_guard<std::mutex> lock(executor->mutex);
     executor->waiting++;
@@ -178,8 +187,8 @@ int Executor::wait_begin() {
 }
 
 void Executor::wait_end(int cookie) {
-    Executor *executor = current_executor;
-    if (!cookie || !executor || --current_waits > 0)
+    Executor *executor = current.executor;
+    if (!cookie || !executor || --current.waits > 0)
         return;
     std::lock_guard<std::mutex> lock(executor->mutex);
     executor->waiting--;

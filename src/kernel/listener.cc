@@ -37,9 +37,9 @@ bool is_out_of_descriptors(int error) {
 const struct pollable_ops CommListener::ops = {on_event, on_release, on_abort};
 
 CommListener::CommListener(Communicator *comm, CommService *service, int fd_in)
-    : pollable{&ops, mpoller_pick(comm->get_pool()), 2, POLLER_NO_SLOT, fd_in}, comm_(comm), service_(service),
-      reserve_(sys_open_reserve()), stopped_(0), stop_error_(0), pause_ns_(PAUSE_MIN_NS), reserve_lock_{0},
-      pause_posted_(0) {
+    : pollable{&ops, mpoller_pick(comm->get_pool()), 2, POLLER_NO_SLOT, fd_in}, comm_(comm),
+      service_(service), reserve_(sys_open_reserve()), stopped_(0), stop_error_(0),
+      pause_ns_(PAUSE_MIN_NS), reserve_lock_{0}, pause_posted_(0) {
     start_order_.run = run_start;
     stop_order_.run = run_stop;
     pause_order_.run = run_pause;
@@ -58,9 +58,11 @@ int CommListener::open(CommService *service) {
     socklen_t len = sizeof addr;
     bool ok = sys_set_nonblock(fd) == 0;
     if (ok && !sys_is_listening(fd))
-        ok = (is_bound(fd) || sys_bind(fd, service->bind_addr_, service->addrlen_) == 0) && sys_listen(fd, BACKLOG) == 0;
+        ok = (is_bound(fd) || sys_bind(fd, service->bind_addr_, service->addrlen_) == 0) &&
+             sys_listen(fd, BACKLOG) == 0;
     // Port 0 stands for one that the system picks: the service shall know which.
-    if (ok && sys_getsockname(fd, reinterpret_cast<struct sockaddr *>(&addr), &len) == 0 && len <= service->addrlen_)
+    if (ok && sys_getsockname(fd, reinterpret_cast<struct sockaddr *>(&addr), &len) == 0 &&
+        len <= service->addrlen_)
         memcpy(service->bind_addr_, &addr, len);
     if (ok)
         return fd;
@@ -125,7 +127,8 @@ void CommListener::on_release(struct pollable *node) {
 void CommListener::on_event(struct pollable *node, uint32_t) {
     CommListener *self = static_cast<CommListener *>(node);
     struct mpoller *pool = self->comm_->get_pool();
-    // Counted first: a stop that is not seen below comes later, and the end then waits for what is accepted here.
+    // Counted first: a stop that is not seen below comes later, and the end then waits for what is
+    // accepted here.
     a32_add(&pool->live, 1);
     for (int i = 0; i < ACCEPT_AT_ONCE && !a32_load(&self->stopped_); i++) {
         if (!self->accept_one())
@@ -140,7 +143,8 @@ bool CommListener::accept_one() {
     int conn = sys_accept(fd, reinterpret_cast<struct sockaddr *>(&addr), &len);
     if (conn >= 0) {
         pause_ns_ = PAUSE_MIN_NS;
-        CommServerMachine::accepted(comm_, service_, conn, reinterpret_cast<struct sockaddr *>(&addr), len);
+        CommServerMachine::accepted(comm_, service_, conn,
+                                    reinterpret_cast<struct sockaddr *>(&addr), len);
         return true;
     }
     if (errno == EAGAIN || errno == EBADF)

@@ -1,13 +1,15 @@
 // Weft - CommListener: the listening descriptor of a bound service
 // SPDX-License-Identifier: Apache-2.0
 //
-// Made by bind(), lives with one poller, and deals what it accepts out to all of them. Level-triggered, so a worker
-// that loses the poller while the program looks at a new connection leaves nothing behind: whoever drives the poller
-// next is told again. Holds a reference of the service as long as it lives, which is until the descriptor is closed, the
-// last accept has returned, and the service was unbound.
+// Made by bind(), lives with one poller, and deals what it accepts out to all of them.
+// Level-triggered, so a worker that loses the poller while the program looks at a new connection
+// leaves nothing behind: whoever drives the poller next is told again. Holds a reference of the
+// service as long as it lives, which is until the descriptor is closed, the last accept has
+// returned, and the service was unbound.
 //
-// Out of descriptors is a state, not a spin: a reserve descriptor is given up to accept the newcomer and close it
-// cleanly; when even that fails, accepting pauses, for 10 ms at first and up to a second.
+// Out of descriptors is a state, not a spin: a reserve descriptor is given up to accept the
+// newcomer and close it cleanly; when even that fails, accepting pauses, for 10 ms at first and up
+// to a second.
 #ifndef WEFT_SRC_KERNEL_LISTENER_H
 #define WEFT_SRC_KERNEL_LISTENER_H
 
@@ -39,7 +41,8 @@ private:
     bool refuse_without_fd();
     void pause();
 
-    template <class Base> struct Part : Base {
+    template <class Base>
+    struct Part : Base {
         CommListener *listener;
     };
 

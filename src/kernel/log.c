@@ -28,7 +28,9 @@ void weft_set_log_hook(weft_log_hook hook, void *context) {
     sys_unlock(&hook_lock);
 }
 
-void weft_set_log_level(enum weft_log_level least) { __atomic_store_n(&least_level, (int)least, __ATOMIC_RELAXED); }
+void weft_set_log_level(enum weft_log_level least) {
+    __atomic_store_n(&least_level, (int)least, __ATOMIC_RELAXED);
+}
 
 // True when this place may speak; *left_out is what it swallowed before.
 static int may_speak(struct weft_log_site *site, uint32_t *left_out) {

@@ -23,8 +23,8 @@ int poller_init(struct weft_poller *poller, struct mpoller *pool, unsigned index
         return -1;
     poller->wakefd = sys_eventfd();
     // Edge-triggered: every signal is one event, and the counter need never be read.
-    if (poller->wakefd >= 0 &&
-        sys_epoll_ctl(poller->epfd, EPOLL_CTL_ADD, poller->wakefd, EPOLLIN | EPOLLET, WAKE_EVENT) == 0)
+    if (poller->wakefd >= 0 && sys_epoll_ctl(poller->epfd, EPOLL_CTL_ADD, poller->wakefd,
+                                             EPOLLIN | EPOLLET, WAKE_EVENT) == 0)
         return 0;
     int error = errno;
     if (poller->wakefd >= 0)
@@ -50,9 +50,10 @@ static void post(struct weft_poller *poller, struct weft_msg *msg, uint64_t due)
     struct weft_msg *head = __atomic_load_n(&poller->inbox, __ATOMIC_RELAXED);
     do
         msg->next = head;
-    while (!__atomic_compare_exchange_n(&poller->inbox, &head, msg, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-    // From here on the message may have run and be gone. A driver publishes its sleep before it looks at the inbox a
-    // last time, so either it sees the message or we see its sleep.
+    while (!__atomic_compare_exchange_n(&poller->inbox, &head, msg, true, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_RELAXED));
+    // From here on the message may have run and be gone. A driver publishes its sleep before it
+    // looks at the inbox a last time, so either it sees the message or we see its sleep.
     poller_wake(poller, due);
     if (!a32_load(&poller->born))
         mpoller_birth(poller);
@@ -61,7 +62,8 @@ static void post(struct weft_poller *poller, struct weft_msg *msg, uint64_t due)
 void poller_do(struct weft_poller *poller, struct weft_msg *msg, uint64_t due) {
     struct worker *worker = sys_self();
     if (worker && worker->poller == poller) {
-        if (!worker->out) { // already inside the poller: the driver itself, or an order that gives another
+        if (!worker->out) { // already inside the poller: the driver itself, or an order that gives
+                            // another
             msg->run(msg, poller);
             return;
         }
@@ -82,7 +84,8 @@ static int grow_slots(struct weft_poller *poller) {
     poller->slots = slots;
     poller->slot_count = count;
     for (int32_t i = count - 1; i >= old; i--) {
-        slots[i] = (struct poll_slot){.node = NULL, .generation = 0, .next_free = poller->slot_free};
+        slots[i] =
+            (struct poll_slot){.node = NULL, .generation = 0, .next_free = poller->slot_free};
         poller->slot_free = i;
     }
     return 0;
@@ -106,7 +109,8 @@ int poller_register(struct weft_poller *poller, struct pollable *node, uint32_t 
 }
 
 int poller_modify(struct weft_poller *poller, struct pollable *node, uint32_t events) {
-    return sys_epoll_ctl(poller->epfd, EPOLL_CTL_MOD, node->fd, events, event_name(poller, node->slot));
+    return sys_epoll_ctl(poller->epfd, EPOLL_CTL_MOD, node->fd, events,
+                         event_name(poller, node->slot));
 }
 
 void poller_unregister(struct weft_poller *poller, struct pollable *node, bool keep) {
@@ -183,7 +187,8 @@ void poller_close(struct weft_poller *poller) {
     wheel_init(&poller->wheel, poller->now);
 }
 
-// How long to wait; publishes it first and then looks at the inbox again, so that no message is slept over, nor the end.
+// How long to wait; publishes it first and then looks at the inbox again, so that no message is
+// slept over, nor the end.
 static uint64_t wait_time(struct weft_poller *poller) {
     if (poller->ready_count)
         return 0;

@@ -1,16 +1,18 @@
 // Weft - poller: one event source with its timers, descriptors, inbox and ready list
 // SPDX-License-Identifier: Apache-2.0
 //
-// A poller belongs to the worker that holds its lease: one 64-bit word, an epoch and HELD or OUT. The driver lets the
-// lease OUT under a new epoch before it works on an item, and takes it back by compare-and-swap afterwards; in between
-// the program's code may run, and if it stays away too long another worker takes the poller (worker.h).
+// A poller belongs to the worker that holds its lease: one 64-bit word, an epoch and HELD or OUT.
+// The driver lets the lease OUT under a new epoch before it works on an item, and takes it back by
+// compare-and-swap afterwards; in between the program's code may run, and if it stays away too long
+// another worker takes the poller (worker.h).
 //
 // Who may touch what:
 // - `lease`, `inbox`, `sleep_until`: any thread, atomically.
 // - everything else: only while HELD, by the driver, or inside an order passed to poller_do().
 //
-// Always holds: an event names slot and generation, never a pointer, so an event that outlived its descriptor finds
-// nothing. The ready list and the batch live here, not with the worker, so a relay loses nothing of them.
+// Always holds: an event names slot and generation, never a pointer, so an event that outlived its
+// descriptor finds nothing. The ready list and the batch live here, not with the worker, so a relay
+// loses nothing of them.
 #ifndef WEFT_SRC_KERNEL_POLLER_H
 #define WEFT_SRC_KERNEL_POLLER_H
 
@@ -28,11 +30,13 @@ struct pollable;
 enum { POLLER_BATCH = 16, POLLER_NO_SLOT = -1 };
 
 struct pollable_ops {
-    // Something happened on the descriptor. Called by the driver with the lease OUT and a reference held.
+    // Something happened on the descriptor. Called by the driver with the lease OUT and a reference
+    // held.
     void (*event)(struct pollable *node, uint32_t events);
     // The last reference is gone: free the object. Any thread; may run the program's deleters.
     void (*release)(struct pollable *node);
-    // The pool ends: close this descriptor and end what depends on it. Called by the driver with the lease OUT.
+    // The pool ends: close this descriptor and end what depends on it. Called by the driver with
+    // the lease OUT.
     void (*abort)(struct pollable *node);
 };
 
@@ -62,7 +66,7 @@ struct weft_poller {
 
     int epfd;
     int wakefd;
-    uint64_t now; // when the last batch was fetched
+    uint64_t now;        // when the last batch was fetched
     uint64_t seen_lease; // the watch's last look
     int batch_next, batch_count;
     unsigned ready_quota; // items of the ready list to run before the next fetch
@@ -86,9 +90,9 @@ static inline void pollable_unref(struct pollable *node) {
         node->ops->release(node);
 }
 
-// The one door to a poller for code that may run anywhere. `msg` must not be pending already, and must stay valid until
-// it has run. On the thread that drives the poller it runs at once, else it is posted, and a sleeping poller is woken
-// if it would sleep past `due` (ns; 0 means now).
+// The one door to a poller for code that may run anywhere. `msg` must not be pending already, and
+// must stay valid until it has run. On the thread that drives the poller it runs at once, else it
+// is posted, and a sleeping poller is woken if it would sleep past `due` (ns; 0 means now).
 void poller_do(struct weft_poller *poller, struct weft_msg *msg, uint64_t due);
 
 // Wakes the driver if it would sleep past `due`.
@@ -98,10 +102,12 @@ void poller_wake(struct weft_poller *poller, uint64_t due);
 // Registers node->fd and takes a reference. -1 with errno when the system refuses.
 int poller_register(struct weft_poller *poller, struct pollable *node, uint32_t events);
 int poller_modify(struct weft_poller *poller, struct pollable *node, uint32_t events);
-// Forgets the descriptor, but leaves the registration's reference to the caller. The descriptor must be closed by the
-// caller, or, if `keep` is true, stays open and is taken out of the event back end.
+// Forgets the descriptor, but leaves the registration's reference to the caller. The descriptor
+// must be closed by the caller, or, if `keep` is true, stays open and is taken out of the event
+// back end.
 void poller_unregister(struct weft_poller *poller, struct pollable *node, bool keep);
-static inline void poller_arm(struct weft_poller *poller, struct weft_poll_timer *timer, uint64_t expire) {
+static inline void poller_arm(struct weft_poller *poller, struct weft_poll_timer *timer,
+                              uint64_t expire) {
     if (wheel_has(&timer->timer))
         wheel_remove(&poller->wheel, &timer->timer);
     wheel_add(&poller->wheel, &timer->timer, expire);
@@ -122,12 +128,13 @@ static inline bool poller_is_empty(const struct weft_poller *poller) {
     return poller->batch_next >= poller->batch_count && poller->ready_count == 0 &&
            !__atomic_load_n(&poller->inbox, __ATOMIC_SEQ_CST);
 }
-// The end: tells all descriptors and fires all timers; whatever comes to this poller afterwards must end at once.
+// The end: tells all descriptors and fires all timers; whatever comes to this poller afterwards
+// must end at once.
 void poller_close(struct weft_poller *poller);
 // Takes the next event of the batch; NULL when it was stale.
 struct pollable *poller_take_event(struct weft_poller *poller, uint32_t *events);
-// Waits for events, at most until the next timer, and not at all while the ready list has work; then runs the orders of
-// expired timers and of the inbox.
+// Waits for events, at most until the next timer, and not at all while the ready list has work;
+// then runs the orders of expired timers and of the inbox.
 void poller_fetch(struct weft_poller *poller);
 
 #ifdef __cplusplus

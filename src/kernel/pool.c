@@ -37,7 +37,8 @@ int mpoller_init(struct mpoller *pool, unsigned pollers, unsigned handlers) {
 
 static unsigned worker_limit(const struct mpoller *pool) {
     int32_t handlers = pool->handler_limit > 0 ? pool->handler_limit : 1;
-    return (unsigned)handlers + 2 * pool->count + 1 + __atomic_load_n(&pool->waiting, __ATOMIC_RELAXED);
+    return (unsigned)handlers + 2 * pool->count + 1 +
+           __atomic_load_n(&pool->waiting, __ATOMIC_RELAXED);
 }
 
 static int start_worker(struct mpoller *pool) WEFT_TSA(requires_capability(pool->lock)) {
@@ -81,9 +82,10 @@ bool pool_call_worker(struct mpoller *pool) {
     return true;
 }
 
-// Each thing to do calls one worker; a worker on its way takes the first thing it finds and calls for what is left:
-// orphans, completions beyond the `taken` ones, and the watch.
-static void call_for_rest(struct mpoller *pool, uint32_t taken) WEFT_TSA(requires_capability(pool->lock)) {
+// Each thing to do calls one worker; a worker on its way takes the first thing it finds and calls
+// for what is left: orphans, completions beyond the `taken` ones, and the watch.
+static void call_for_rest(struct mpoller *pool, uint32_t taken)
+    WEFT_TSA(requires_capability(pool->lock)) {
     bool queue = a32_load(&pool->queued) > taken && ai32_load(&pool->permits) > 0;
     if (pool->orphans || queue || (!pool->watch && !pool->watch_disabled))
         pool_call_worker(pool);
@@ -108,7 +110,8 @@ void pool_give_away(struct weft_poller *poller) {
     pool->orphans = poller;
     pool->stats.given++;
     if (!pool_call_worker(pool))
-        weft_log(WEFT_LOG_WARN, "a callback waits, and no further thread can be made: %s", strerror(errno));
+        weft_log(WEFT_LOG_WARN, "a callback waits, and no further thread can be made: %s",
+                 strerror(errno));
     sys_unlock(&pool->lock);
 }
 
@@ -168,7 +171,8 @@ void pool_judge_relay(struct mpoller *pool) {
     sys_unlock(&pool->lock);
 }
 
-static void wait_idle(struct mpoller *pool, struct worker *worker) WEFT_TSA(requires_capability(pool->lock)) {
+static void wait_idle(struct mpoller *pool, struct worker *worker)
+    WEFT_TSA(requires_capability(pool->lock)) {
     uint32_t seen = a32_load(&worker->wake);
     worker->next_idle = pool->idle;
     pool->idle = worker;
@@ -245,7 +249,8 @@ static void wake_everybody(struct mpoller *pool) WEFT_TSA(requires_capability(po
 
 void mpoller_stop(struct mpoller *pool) {
     struct worker *self = sys_self();
-    if (self && self->pool == pool && self->poller && self->out && lease_take_back(self, self->poller)) {
+    if (self && self->pool == pool && self->poller && self->out &&
+        lease_take_back(self, self->poller)) {
         struct weft_poller *mine = self->poller;
         self->poller = NULL;
         pool_give_away(mine);

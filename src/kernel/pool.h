@@ -18,7 +18,8 @@ enum duty {
 void worker_main(struct worker *worker);
 // A worker that was started begins: it is on the way no more, whatever it does next.
 void pool_arrive(struct mpoller *pool);
-// Waits until there is something to do: an orphan, a queued completion with a permit to be had, the watch, or the end.
+// Waits until there is something to do: an orphan, a queued completion with a permit to be had, the
+// watch, or the end.
 enum duty pool_stand_by(struct worker *worker, struct weft_poller **poller);
 
 void pool_queue(struct mpoller *pool, struct weft_job *job);

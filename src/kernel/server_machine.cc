@@ -1,23 +1,23 @@
 // Weft - the server machine: one accepted connection, from accept to close
 // SPDX-License-Identifier: Apache-2.0
 //
-// | state       | what is true                                               | deadline                            |
+// | state       | what is true                                               | deadline |
 // |-------------|------------------------------------------------------------|-------------------------------------|
-// | S_ACCEPTED  | known to nobody but the thread that accepted it            | -                                   |
-// | S_AWAITING  | no session; fresh (seq 0) or kept alive                    | first byte, or keep-alive           |
-// | S_RECEIVING | a session takes bytes, and has not been shown to anyone    | block, whole, head or minimum rate  |
-// | S_SERVING   | the session is with the program; what comes is buffered    | -                                   |
-// | S_REPLYING  | the session is being answered                              | send, and response per block        |
-// | S_LINGERING | our side is shut; what comes is thrown away                | 2 s idle, 10 s in all               |
-// | S_CLOSING   | the poller closes the descriptor                           | -                                   |
+// | S_ACCEPTED  | known to nobody but the thread that accepted it            | - | | S_AWAITING  |
+// no session; fresh (seq 0) or kept alive                    | first byte, or keep-alive | |
+// S_RECEIVING | a session takes bytes, and has not been shown to anyone    | block, whole, head or
+// minimum rate  | | S_SERVING   | the session is with the program; what comes is buffered    | - |
+// | S_REPLYING  | the session is being answered                              | send, and response
+// per block        | | S_LINGERING | our side is shut; what comes is thrown away                | 2
+// s idle, 10 s in all               | | S_CLOSING   | the poller closes the descriptor | - |
 //
-// Requests that arrive behind the present one wait in `input`, at most 64 KiB, and are served in order; beyond that the
-// socket is not read. A peer that ends its sending is still answered.
+// Requests that arrive behind the present one wait in `input`, at most 64 KiB, and are served in
+// order; beyond that the socket is not read. A peer that ends its sending is still answered.
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <new>
 #include <stdlib.h>
 #include <string.h>
-#include <new>
 
 #include "kernel/entry.h"
 #include "kernel/log.h"
@@ -73,13 +73,13 @@ void CommServerMachine::on_release(struct pollable *node) {
 
 void CommServerMachine::run(CommConnEntry *entry) {
     CommOutcome out;
-    while (!entry->busy && !out.session && step(entry, &out)) {
-    }
+    while (!entry->busy && !out.session && step(entry, &out)) {}
     // The peer may have left already: closed() shall say so when the program sees the request.
-    while (out.session && entry->state == CommConnEntry::S_SERVING && entry->readable && buffer_pipeline(entry)) {
-    }
+    while (out.session && entry->state == CommConnEntry::S_SERVING && entry->readable &&
+           buffer_pipeline(entry)) {}
     bool serving = entry->state == CommConnEntry::S_SERVING;
-    if (out.session && (entry->aborted || (!serving && (entry->readable || entry->input_size() > 0 || entry->eof))))
+    if (out.session && (entry->aborted ||
+                        (!serving && (entry->readable || entry->input_size() > 0 || entry->eof))))
         entry->want_job();
     entry->unlock();
     if (out.session)
@@ -124,9 +124,10 @@ bool CommServerMachine::step(CommConnEntry *entry, CommOutcome *out) {
     }
 }
 
-void CommServerMachine::accepted(Communicator *comm, CommService *service, int fd, const struct sockaddr *addr,
-                                 socklen_t len) {
-    bool full = service->limits_.max_connections > 0 && service->conn_count_ >= service->limits_.max_connections;
+void CommServerMachine::accepted(Communicator *comm, CommService *service, int fd,
+                                 const struct sockaddr *addr, socklen_t len) {
+    bool full = service->limits_.max_connections > 0 &&
+                service->conn_count_ >= service->limits_.max_connections;
     if (full && !make_room(service)) {
         count_close(service, service->close_counts_, CCR_REFUSED_FULL);
         sys_close(fd);
@@ -165,7 +166,8 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, int f
     entry->unlock();
 }
 
-// Closing with bytes unread would reset the connection under the peer's last answer, so those that may matter linger.
+// Closing with bytes unread would reset the connection under the peer's last answer, so those that
+// may matter linger.
 void CommServerMachine::close(CommConnEntry *entry, CommCloseReason reason) {
     entry->close_reason = static_cast<uint8_t>(reason);
     count_close(entry->service, entry->service->close_counts_, reason);
@@ -228,7 +230,8 @@ bool CommServerMachine::read_request(CommConnEntry *entry, CommOutcome *out) {
         feed(entry, buf, size, out);
         return true;
     default:
-        give_up(entry, entry->eof ? CommCloseReason::CCR_PEER_CLOSED : CommCloseReason::CCR_PEER_RESET, 0);
+        give_up(entry,
+                entry->eof ? CommCloseReason::CCR_PEER_CLOSED : CommCloseReason::CCR_PEER_RESET, 0);
         return false;
     }
 }
@@ -291,7 +294,8 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     }
 }
 
-// The earliest of: the next block, the whole message, the head, and the minimum rate of what follows the head.
+// The earliest of: the next block, the whole message, the head, and the minimum rate of what
+// follows the head.
 void CommServerMachine::set_receive_deadline(CommConnEntry *entry, uint64_t now) {
     const CommServiceLimits &limits = entry->service->limits_;
     uint64_t when = entry_after(now, entry->service->response_timeout_);
@@ -299,7 +303,8 @@ void CommServerMachine::set_receive_deadline(CommConnEntry *entry, uint64_t now)
     if (entry->in_head) {
         when = entry_min(when, entry_after(entry->began, limits.head_timeout));
     } else if (entry->has_head && limits.min_receive_rate > 0) {
-        uint64_t earned = entry->received * 1000000000u / static_cast<uint64_t>(limits.min_receive_rate);
+        uint64_t earned =
+            entry->received * 1000000000u / static_cast<uint64_t>(limits.min_receive_rate);
         when = entry_min(when, entry->began + RATE_GRACE_NS + earned);
     }
     entry->set_deadline(when);
@@ -339,8 +344,10 @@ void CommServerMachine::time_out(CommConnEntry *entry, CommOutcome *out) {
             reason = CCR_MESSAGE_TIMEOUT;
         else if (entry->in_head && entry_after(entry->began, limits.head_timeout) <= now)
             reason = CCR_HEAD_TIMEOUT;
-        else if (entry->has_head && now - entry->began > RATE_GRACE_NS && limits.min_receive_rate > 0 &&
-                 entry->received * 1000000000u / static_cast<uint64_t>(limits.min_receive_rate) + RATE_GRACE_NS <=
+        else if (entry->has_head && now - entry->began > RATE_GRACE_NS &&
+                 limits.min_receive_rate > 0 &&
+                 entry->received * 1000000000u / static_cast<uint64_t>(limits.min_receive_rate) +
+                         RATE_GRACE_NS <=
                      now - entry->began)
             reason = CCR_SLOW_RECEIVE;
         give_up(entry, reason, ETIMEDOUT);
@@ -429,7 +436,8 @@ int CommServerMachine::reply(CommSession *session) {
     if (result == IoResult::BLOCKED) {
         uint64_t now = sys_now();
         entry->began = entry_after(now, send_timeout);
-        entry->set_deadline(entry_min(entry->began, entry_after(now, entry->service->response_timeout_)));
+        entry->set_deadline(
+            entry_min(entry->began, entry_after(now, entry->service->response_timeout_)));
         if (entry->readable || entry->writable || entry->aborted)
             entry->want_job();
     } else {
@@ -458,7 +466,8 @@ bool CommServerMachine::flush_reply(CommConnEntry *entry, CommOutcome *out) {
     }
 }
 
-// The answer is with the system. What follows on this connection depends on what the session asked for.
+// The answer is with the system. What follows on this connection depends on what the session asked
+// for.
 void CommServerMachine::replied(CommConnEntry *entry, CommOutcome *out) {
     out->session = entry->session;
     out->state = CS_STATE_SUCCESS;
@@ -491,8 +500,9 @@ int CommServerMachine::push(CommSession *session, const void *buf, size_t size) 
     CommConnEntry *entry = session->entry_;
     int n = -1;
     entry->set_lock();
-    bool legal = session->passive_ ? entry->state == CommConnEntry::S_SERVING && entry->session == session
-                                  : entry->state == CommConnEntry::RECEIVING && entry->session == session;
+    bool legal = session->passive_
+                     ? entry->state == CommConnEntry::S_SERVING && entry->session == session
+                     : entry->state == CommConnEntry::RECEIVING && entry->session == session;
     if (legal)
         n = CommConnEntry::send_now(entry, buf, size);
     else
@@ -540,19 +550,23 @@ bool CommServerMachine::close_idle(CommConnEntry *entry, CommCloseReason reason)
     return true;
 }
 
-// Lists are in order of age, but a connection that was used since is found out of place and moved, so serving a request
-// costs no list operation.
-bool CommServerMachine::make_room(CommService *service) { return drain(service, 1, CCR_MADE_ROOM) > 0; }
+// Lists are in order of age, but a connection that was used since is found out of place and moved,
+// so serving a request costs no list operation.
+bool CommServerMachine::make_room(CommService *service) {
+    return drain(service, 1, CCR_MADE_ROOM) > 0;
+}
 
 int CommServerMachine::drain(CommService *service, size_t max, CommCloseReason reason) {
     int closed = 0;
-    for (size_t looked = 2 * service->conn_count_; looked > 0 && static_cast<size_t>(closed) < max; looked--) {
+    for (size_t looked = 2 * service->conn_count_; looked > 0 && static_cast<size_t>(closed) < max;
+         looked--) {
         bool fresh;
         CommConnEntry *entry = service->take_oldest(&fresh);
         if (!entry)
             break;
         entry->set_lock();
-        bool used_since = max < SIZE_MAX && (entry->seq != entry->listed_seq || (fresh && entry->seq > 0));
+        bool used_since =
+            max < SIZE_MAX && (entry->seq != entry->listed_seq || (fresh && entry->seq > 0));
         entry->listed_seq = entry->seq;
         bool done = !used_since && close_idle(entry, reason);
         entry->unlock();

@@ -1,9 +1,9 @@
 // Weft - the plain parts of the public kernel classes: targets, services, sessions, messages
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <new>
 #include <stdlib.h>
 #include <string.h>
-#include <new>
 
 #include "kernel/entry.h"
 
@@ -21,12 +21,14 @@ constexpr int NEWEST = 1;
 } // namespace
 
 CommTarget::CommTarget()
-    : addr_(nullptr), addrlen_(0), connect_timeout_(-1), response_timeout_(-1), ssl_connect_timeout_(-1), ssl_ctx_(nullptr),
-      lock_{0}, idle_(nullptr), owner_(nullptr), site_(nullptr) {}
+    : addr_(nullptr), addrlen_(0), connect_timeout_(-1), response_timeout_(-1),
+      ssl_connect_timeout_(-1), ssl_ctx_(nullptr), lock_{0}, idle_(nullptr), owner_(nullptr),
+      site_(nullptr) {}
 
 CommTarget::~CommTarget() {}
 
-int CommTarget::init(const struct sockaddr *addr_in, socklen_t len, int connect_timeout_in, int response_timeout_in) {
+int CommTarget::init(const struct sockaddr *addr_in, socklen_t len, int connect_timeout_in,
+                     int response_timeout_in) {
     this->addr_ = copy_address(addr_in, len);
     if (!this->addr_)
         return -1;
@@ -59,13 +61,16 @@ int CommTarget::has_idle_conn() const {
     return __atomic_load_n(&this->idle_, __ATOMIC_ACQUIRE) ? 1 : 0;
 }
 
-int CommTarget::create_connect_fd() { return socket(this->addr_->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0); }
+int CommTarget::create_connect_fd() {
+    return socket(this->addr_->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
 
 CommConnection *CommTarget::new_connection(int) { return new (std::nothrow) CommConnection; }
 
 CommService::CommService()
-    : bind_addr_(nullptr), addrlen_(0), listen_timeout_(-1), response_timeout_(-1), ssl_accept_timeout_(-1),
-      ssl_ctx_(nullptr), site_(nullptr), listener_(nullptr), refs_(0), lock_{0}, conn_count_(0), draining_(false) {
+    : bind_addr_(nullptr), addrlen_(0), listen_timeout_(-1), response_timeout_(-1),
+      ssl_accept_timeout_(-1), ssl_ctx_(nullptr), site_(nullptr), listener_(nullptr),
+      refs_(0), lock_{0}, conn_count_(0), draining_(false) {
     this->limits_.first_byte_timeout = 10000;
     this->limits_.head_timeout = 30000;
     this->limits_.min_receive_rate = 240;
@@ -74,7 +79,8 @@ CommService::CommService()
     memset(this->close_counts_, 0, sizeof this->close_counts_);
 }
 
-int CommService::init(const struct sockaddr *addr_in, socklen_t len, int listen_timeout_in, int response_timeout_in) {
+int CommService::init(const struct sockaddr *addr_in, socklen_t len, int listen_timeout_in,
+                      int response_timeout_in) {
     this->bind_addr_ = copy_address(addr_in, len);
     if (!this->bind_addr_)
         return -1;
@@ -100,7 +106,9 @@ void CommService::deinit() {
     this->bind_addr_ = nullptr;
 }
 
-int CommService::create_listen_fd() { return socket(this->bind_addr_->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0); }
+int CommService::create_listen_fd() {
+    return socket(this->bind_addr_->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
 
 CommConnection *CommService::new_connection(int) { return new (std::nothrow) CommConnection; }
 
@@ -118,7 +126,8 @@ uint64_t CommService::get_close_count(enum CommCloseReason reason) const {
     return __atomic_load_n(&this->close_counts_[reason], __ATOMIC_RELAXED);
 }
 
-// The lists are linked at the newest end and read at the oldest. `listed` and the links are guarded by `lock`.
+// The lists are linked at the newest end and read at the oldest. `listed` and the links are guarded
+// by `lock`.
 void CommService::link(CommConnEntry **ends, CommConnEntry *entry) {
     entry->next = nullptr;
     entry->prev = ends[NEWEST];
@@ -176,8 +185,8 @@ void CommService::unlist(CommConnEntry *entry) {
 }
 
 CommSession::CommSession()
-    : target_(nullptr), conn_(nullptr), out_(nullptr), in_(nullptr), seq_(0), entry_(nullptr), end_state_(0), end_error_(0),
-      passive_(false) {}
+    : target_(nullptr), conn_(nullptr), out_(nullptr), in_(nullptr), seq_(0), entry_(nullptr),
+      end_state_(0), end_error_(0), passive_(false) {}
 
 CommSession::~CommSession() {
     if (!this->entry_)
@@ -188,7 +197,8 @@ CommSession::~CommSession() {
 
 namespace {
 
-// Inside append() and abandon() the calling thread moves the machine, so the state can only be one of these.
+// Inside append() and abandon() the calling thread moves the machine, so the state can only be one
+// of these.
 bool is_receiving(const CommConnEntry *entry) {
     return entry->state == CommConnEntry::RECEIVING || entry->state == CommConnEntry::S_RECEIVING;
 }

@@ -24,7 +24,8 @@ int CommSleep::start(struct mpoller *pool, SleepSession *session) {
     }
     uint64_t expire = NEVER;
     if (value.tv_sec >= 0 && value.tv_sec < INT64_MAX / 4000000000)
-        expire = sys_now() + static_cast<uint64_t>(value.tv_sec) * 1000000000u + static_cast<uint64_t>(value.tv_nsec);
+        expire = sys_now() + static_cast<uint64_t>(value.tv_sec) * 1000000000u +
+                 static_cast<uint64_t>(value.tv_nsec);
     session->poller_ = mpoller_pick(pool);
     session->timed_.timer.prev = nullptr;
     session->timed_.timer.expire = expire;
@@ -39,7 +40,10 @@ int CommSleep::cancel(SleepSession *session) {
     struct weft_poller *poller = session->poller_; // once ARM_CANCELED the session may be gone
     for (;;) {
         uint32_t state = a32_load(&session->state_);
-        uint32_t next = state == ARMING ? ARM_CANCELED : state == ARMED ? CANCELING : state == DUE ? DUE_CANCELED : IDLE;
+        uint32_t next = state == ARMING  ? ARM_CANCELED
+                        : state == ARMED ? CANCELING
+                        : state == DUE   ? DUE_CANCELED
+                                         : IDLE;
         if (next == IDLE) {
             errno = ENOENT;
             return -1;
@@ -58,7 +62,9 @@ SleepSession *CommSleep::of(struct weft_msg *msg) {
     return WEFT_CONTAINER_OF(WEFT_CONTAINER_OF(msg, weft_poll_timer, msg), SleepSession, timed_);
 }
 
-SleepSession *CommSleep::of(struct weft_job *job) { return WEFT_CONTAINER_OF(job, SleepSession, job_); }
+SleepSession *CommSleep::of(struct weft_job *job) {
+    return WEFT_CONTAINER_OF(job, SleepSession, job_);
+}
 
 // Runs with the lease held: as an order, or because its time came.
 void CommSleep::run_order(struct weft_msg *msg, struct weft_poller *poller) {
@@ -112,8 +118,8 @@ void CommSleep::run_handle(struct weft_job *job) {
     SleepSession *session = of(job);
     struct mpoller *pool = session->poller_->pool;
     uint32_t state = a32_swap(&session->state_, IDLE); // from here on a cancel is too late
-    // The gate waits for `live`, and the joining of the workers for the callback: one that calls exit() must not wait
-    // for itself.
+    // The gate waits for `live`, and the joining of the workers for the callback: one that calls
+    // exit() must not wait for itself.
     mpoller_leave(pool);
     if (state == DUE)
         session->handle(SS_STATE_COMPLETE, 0);

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "workflow/SubTask.h"
 
-#include <stdlib.h>
 #include <new>
+#include <stdlib.h>
 
 #include "kernel/defer.h"
 #include "kernel/sys.h"
@@ -35,8 +35,9 @@ private:
     SubTask *task_;
 };
 
-// The loop that drives a series on one thread. A task that ends inside the very dispatch() made by the loop is noted,
-// and the loop goes on with it, so that a chain of tasks that end at once is a loop and not a recursion.
+// The loop that drives a series on one thread. A task that ends inside the very dispatch() made by
+// the loop is noted, and the loop goes on with it, so that a chain of tasks that end at once is a
+// loop and not a recursion.
 struct SubTaskFrame {
     SubTask *dispatching; // what the innermost loop of this thread is dispatching, until it ends
     bool ended;
@@ -72,7 +73,8 @@ void SubTask::subtask_done() {
         }
         if (!above || above->nleft.fetch_sub(1) != 1)
             break;
-        if (frame.outer && frame.outer->dispatching == above) { // the loop below is starting it this moment
+        if (frame.outer &&
+            frame.outer->dispatching == above) { // the loop below is starting it this moment
             frame.outer->dispatching = nullptr;
             frame.outer->ended = true;
             break;

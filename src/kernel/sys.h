@@ -1,11 +1,11 @@
 // Weft - the one seam between the kernel and the system
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything the kernel asks of the world goes through this header: sockets, the event back end, clock, futex,
-// threads, random numbers, and "which worker am I". The kernel is built twice: with the real system (sys_linux.h, thin
-// inline wrappers) and, under WEFT_SIM, with a simulated one whose functions live with the simulator, where each thread
-// is a fiber. Failing calls return -1 and set errno, as the system's own do; times are nanoseconds of one monotonic
-// clock.
+// Everything the kernel asks of the world goes through this header: sockets, the event back end,
+// clock, futex, threads, random numbers, and "which worker am I". The kernel is built twice: with
+// the real system (sys_linux.h, thin inline wrappers) and, under WEFT_SIM, with a simulated one
+// whose functions live with the simulator, where each thread is a fiber. Failing calls return -1
+// and set errno, as the system's own do; times are nanoseconds of one monotonic clock.
 #ifndef WEFT_SRC_KERNEL_SYS_H
 #define WEFT_SRC_KERNEL_SYS_H
 

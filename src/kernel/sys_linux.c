@@ -13,15 +13,16 @@ __thread struct worker *sys_self_tls;
 __thread uint32_t sys_depth_tls;
 __thread struct SubTaskFrame *sys_task_frame_tls;
 
-// Sections under these locks are some tens of instructions, so a short spin usually sees the owner leave; on one core
-// spinning is hopeless, hence so few rounds before sleeping.
+// Sections under these locks are some tens of instructions, so a short spin usually sees the owner
+// leave; on one core spinning is hopeless, hence so few rounds before sleeping.
 enum { LOCK_SPINS = 64 };
 
 void sys_lock_slow(struct weft_lock *lock) WEFT_TSA(no_thread_safety_analysis) {
     for (int i = 0; i < LOCK_SPINS; i++) {
         unsigned free_word = 0;
         if (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) == 0 &&
-            __atomic_compare_exchange_n(&lock->word, &free_word, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            __atomic_compare_exchange_n(&lock->word, &free_word, 1, false, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED))
             return;
 #if defined(__x86_64__) || defined(__i386__)
         __builtin_ia32_pause();

@@ -26,7 +26,9 @@ extern __thread struct SubTaskFrame *sys_task_frame_tls;
 static inline int sys_socket(int family, int type, int protocol) {
     return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
 }
-static inline int sys_bind(int fd, const struct sockaddr *addr, socklen_t len) { return bind(fd, addr, len); }
+static inline int sys_bind(int fd, const struct sockaddr *addr, socklen_t len) {
+    return bind(fd, addr, len);
+}
 static inline int sys_listen(int fd, int backlog) { return listen(fd, backlog); }
 static inline int sys_accept(int fd, struct sockaddr *addr, socklen_t *len) {
     return accept4(fd, addr, len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -70,7 +72,9 @@ static inline int sys_set_nonblock(int fd) {
     if (flags < 0 || ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
         return -1;
     flags = fcntl(fd, F_GETFD);
-    return flags < 0 || ((flags & FD_CLOEXEC) == 0 && fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0) ? -1 : 0;
+    return flags < 0 || ((flags & FD_CLOEXEC) == 0 && fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
+               ? -1
+               : 0;
 }
 static inline int sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len) {
     return getsockname(fd, addr, len);
@@ -90,10 +94,11 @@ static inline struct timespec sys_timespec(uint64_t ns) {
     t.tv_nsec = (long)(ns % 1000000000u);
     return t;
 }
-// epoll_pwait2 takes nanoseconds; plain epoll_wait rounds a timer up to the next millisecond, and is what is left on
-// systems without it (Linux before 5.11, some sandboxes and valgrind).
+// epoll_pwait2 takes nanoseconds; plain epoll_wait rounds a timer up to the next millisecond, and
+// is what is left on systems without it (Linux before 5.11, some sandboxes and valgrind).
 int sys_epoll_wait_ms(int epfd, struct epoll_event *events, int max, uint64_t timeout_ns);
-static inline int sys_epoll_wait(int epfd, struct epoll_event *events, int max, uint64_t timeout_ns) {
+static inline int sys_epoll_wait(int epfd, struct epoll_event *events, int max,
+                                 uint64_t timeout_ns) {
     struct timespec t;
     int n;
     if (timeout_ns == 0)
@@ -132,8 +137,8 @@ static inline bool sys_futex_wait(uint32_t *word, uint32_t expected, uint64_t ti
     struct timespec t;
     if (timeout_ns != SYS_FOREVER)
         t = sys_timespec(timeout_ns);
-    long r = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout_ns == SYS_FOREVER ? NULL : &t,
-                     NULL, 0);
+    long r = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
+                     timeout_ns == SYS_FOREVER ? NULL : &t, NULL, 0);
     return !(r < 0 && errno == ETIMEDOUT);
 }
 static inline void sys_futex_wake(uint32_t *word, int count) {
@@ -142,7 +147,8 @@ static inline void sys_futex_wake(uint32_t *word, int count) {
 void sys_lock_slow(struct weft_lock *lock);
 static inline void sys_lock(struct weft_lock *lock) WEFT_TSA(no_thread_safety_analysis) {
     unsigned free_word = 0;
-    if (!__atomic_compare_exchange_n(&lock->word, &free_word, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&lock->word, &free_word, 1, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
         sys_lock_slow(lock);
 }
 static inline void sys_unlock(struct weft_lock *lock) WEFT_TSA(no_thread_safety_analysis) {

@@ -1,13 +1,15 @@
 // Weft - the watch: sees which drivers are stuck in user code, and takes their pollers
 // SPDX-License-Identifier: Apache-2.0
 //
-// There is no clock on the hot path. The watch compares lease words: OUT under the same epoch at two looks running
-// means stuck. It takes the poller by compare-and-swap and drives it at once, after calling a successor. Each look
-// costs some 20 us of CPU, so the period adapts: short for a while after a relay, a millisecond while callbacks run,
-// asleep after a second in which nothing changed and every lease is HELD.
+// There is no clock on the hot path. The watch compares lease words: OUT under the same epoch at
+// two looks running means stuck. It takes the poller by compare-and-swap and drives it at once,
+// after calling a successor. Each look costs some 20 us of CPU, so the period adapts: short for a
+// while after a relay, a millisecond while callbacks run, asleep after a second in which nothing
+// changed and every lease is HELD.
 //
-// Falling asleep: set `watch_asleep`, membarrier, look once more, sleep only if all are still HELD. A let-go stores its
-// lease and then reads the flag; the membarrier stands in for the fence it leaves out, so one of the two sees the other.
+// Falling asleep: set `watch_asleep`, membarrier, look once more, sleep only if all are still HELD.
+// A let-go stores its lease and then reads the flag; the membarrier stands in for the fence it
+// leaves out, so one of the two sees the other.
 #include <errno.h>
 #include <string.h>
 
@@ -15,10 +17,10 @@
 #include "kernel/pool.h"
 
 enum {
-    LOOK_NS = 1000000,       // while callbacks run
-    LOOK_ALERT_NS = 250000,  // for a while after a relay
-    ALERT_NS = 100000000,    // how long that is
-    CALM_NS = 1000000000,    // unchanged for so long: sleep
+    LOOK_NS = 1000000,      // while callbacks run
+    LOOK_ALERT_NS = 250000, // for a while after a relay
+    ALERT_NS = 100000000,   // how long that is
+    CALM_NS = 1000000000,   // unchanged for so long: sleep
 };
 
 void mpoller_wake_watch(struct mpoller *pool) {
@@ -66,8 +68,10 @@ static bool take_over(struct worker *worker, struct weft_poller *poller, uint64_
     pool->stats.relays++;
     pool->relay_time = sys_now();
     pool->watch = NULL;
-    if (!pool_call_worker(pool)) // drive all the same: the first worker that comes back becomes the watch
-        weft_log(WEFT_LOG_WARN, "a callback blocks, and no further thread can be made: %s", strerror(errno));
+    if (!pool_call_worker(
+            pool)) // drive all the same: the first worker that comes back becomes the watch
+        weft_log(WEFT_LOG_WARN, "a callback blocks, and no further thread can be made: %s",
+                 strerror(errno));
     sys_unlock(&pool->lock);
     return true;
 }

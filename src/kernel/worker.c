@@ -6,8 +6,8 @@
 
 #include "kernel/pool.h"
 
-// A callback above this mean time, or one relay in ten calls, sends a site's completions to the queue; well below it
-// they come back.
+// A callback above this mean time, or one relay in ten calls, sends a site's completions to the
+// queue; well below it they come back.
 enum {
     SITE_LONG_NS = 30000,
     SITE_SHORT_NS = 15000,
@@ -58,7 +58,8 @@ static void run_job(struct worker *worker, struct weft_poller *poller, struct we
         lease_take_back(worker, poller);
 }
 
-// Before sleeping: gives the permit up, and takes one queued completion if that was what it waited for.
+// Before sleeping: gives the permit up, and takes one queued completion if that was what it waited
+// for.
 static struct weft_job *before_sleep(struct worker *worker) {
     lay_down_permit(worker);
     if (ai32_load((int32_t *)&worker->pool->queued) == 0 || !take_permit(worker))
@@ -69,8 +70,8 @@ static struct weft_job *before_sleep(struct worker *worker) {
     return job;
 }
 
-// The loop: the next item of the batch, else of the ready list, else fetch. Ends when the poller was taken from the
-// worker, or when the pool stops and the poller has nothing left.
+// The loop: the next item of the batch, else of the ready list, else fetch. Ends when the poller
+// was taken from the worker, or when the pool stops and the poller has nothing left.
 static void drive(struct worker *worker, struct weft_poller *poller) {
     worker->poller = poller;
     while (worker->poller == poller) {
@@ -112,7 +113,8 @@ void worker_main(struct worker *worker) {
     sys_set_self(worker);
     pool_arrive(pool);
     for (;;) {
-        // First look around: it was called for something, and must call others for what it does not take.
+        // First look around: it was called for something, and must call others for what it does not
+        // take.
         enum duty duty = pool_stand_by(worker, &poller);
         if (duty == DUTY_LEAVE)
             break;
@@ -164,15 +166,17 @@ void job_site_unref(struct job_site *site) {
 void job_site_begin(struct job_site *site, struct site_probe *probe) {
     struct worker *worker = sys_self();
     probe->poller = worker ? worker->poller : NULL;
-    probe->begin = __atomic_load_n(&site->calls, __ATOMIC_RELAXED) % SITE_SAMPLE == 0 ? sys_now() : 0;
+    probe->begin =
+        __atomic_load_n(&site->calls, __ATOMIC_RELAXED) % SITE_SAMPLE == 0 ? sys_now() : 0;
 }
 
 void job_site_end(struct job_site *site, const struct site_probe *probe) {
     struct worker *worker = sys_self();
     bool relayed = false;
     if (probe->poller && worker) {
-        relayed = worker->poller != probe->poller ||
-                  (worker->out && a64_load(&probe->poller->lease) != lease_word(worker->epoch, true));
+        relayed =
+            worker->poller != probe->poller ||
+            (worker->out && a64_load(&probe->poller->lease) != lease_word(worker->epoch, true));
     }
     judge_site(site, probe->begin ? sys_now() - probe->begin + 1 : 0, relayed);
 }
@@ -222,7 +226,8 @@ struct weft_poller *mpoller_deal(struct mpoller *pool, struct weft_poller *home)
             least = &pool->pollers[i];
         }
     }
-    if (mine <= fewest + 1 + fewest / 8) // handing it over costs a message, so only for a clear gain
+    if (mine <=
+        fewest + 1 + fewest / 8) // handing it over costs a message, so only for a clear gain
         least = home;
     a32_add(&least->load, 1);
     return least;
@@ -295,7 +300,8 @@ void worker_wait_end(int cookie) {
     a32_sub(&worker->pool->waiting, 1);
     if (!worker->permit_owed)
         return;
-    // The callback goes on at once: permits may fall below zero, and new callbacks wait until they recover.
+    // The callback goes on at once: permits may fall below zero, and new callbacks wait until they
+    // recover.
     worker->permit_owed = false;
     ai32_add(&worker->pool->permits, -1);
     worker->permit = true;

@@ -1,20 +1,24 @@
 // Weft - workers: the threads that drive pollers, stand by, and watch; and the pool they form
 // SPDX-License-Identifier: Apache-2.0
 //
-// A worker drives a poller, runs queued completions, or stands by; one of those standing by is the watch. User code
-// runs on the driver itself. When it stays away too long the watch takes its poller over (relay); when it is about to
-// wait for something the kernel knows of, it gives the poller away itself. The robbed worker finishes what it was doing
-// and then stands by.
+// A worker drives a poller, runs queued completions, or stands by; one of those standing by is the
+// watch. User code runs on the driver itself. When it stays away too long the watch takes its
+// poller over (relay); when it is about to wait for something the kernel knows of, it gives the
+// poller away itself. The robbed worker finishes what it was doing and then stands by.
 //
-// `handle` and what follows needs one of the pool's permits. A driver keeps its permit from item to item and lays it
-// down before it sleeps; a robbed worker takes it along. Completions that find no permit, or whose service asks for it,
-// wait in the pool's queue; whoever lays a permit down looks there.
+// `handle` and what follows needs one of the pool's permits. A driver keeps its permit from item to
+// item and lays it down before it sleeps; a robbed worker takes it along. Completions that find no
+// permit, or whose service asks for it, wait in the pool's queue; whoever lays a permit down looks
+// there.
 //
-// Locks: `mpoller.lock` guards the lists of the pool. It is a leaf: no other lock is taken under it, no user code run.
+// Locks: `mpoller.lock` guards the lists of the pool. It is a leaf: no other lock is taken under
+// it, no user code run.
 //
 // Always holds:
-// - a worker with `out` set let the lease of `poller` out under `epoch`; nobody else can let it out under that epoch.
-// - a poller that was born has a driver, or stands in the list of orphans and somebody has been called.
+// - a worker with `out` set let the lease of `poller` out under `epoch`; nobody else can let it out
+// under that epoch.
+// - a poller that was born has a driver, or stands in the list of orphans and somebody has been
+// called.
 // - `queued` > 0 and `permits` > 0 at the same time only while somebody is on the way to the queue.
 #ifndef WEFT_SRC_KERNEL_WORKER_H
 #define WEFT_SRC_KERNEL_WORKER_H
@@ -34,7 +38,8 @@ enum site_mode {
     SITE_QUEUED = 2, // always through the pool's queue
 };
 
-// What is known of the callbacks of one service or target; the counters are hints and may lose an update.
+// What is known of the callbacks of one service or target; the counters are hints and may lose an
+// update.
 struct job_site {
     uint32_t mode;    // enum site_mode as asked for by the owner
     uint32_t queued;  // atomic: in SITE_AUTO, whether they are queued now
@@ -52,17 +57,18 @@ struct site_probe {
 
 struct worker {
     struct mpoller *pool;
-    struct weft_poller *poller; // the one it drives; NULL when it drives none or found itself robbed
-    uint64_t epoch;             // under which it let the lease out
-    bool out;                   // true exactly when the lease was let out and it has not found itself robbed
-    bool permit;                // holds a permit
-    bool permit_owed;           // laid its permit down for a known wait
-    const void *serving;        // the service whose session it is handling; opaque to C
-    unsigned waits;             // nested known waits
-    uint32_t wake;              // futex word: bumped to call it
-    struct weft_poller *given;  // the poller it was robbed of, when it was by the watch
+    struct weft_poller
+        *poller;      // the one it drives; NULL when it drives none or found itself robbed
+    uint64_t epoch;   // under which it let the lease out
+    bool out;         // true exactly when the lease was let out and it has not found itself robbed
+    bool permit;      // holds a permit
+    bool permit_owed; // laid its permit down for a known wait
+    const void *serving;       // the service whose session it is handling; opaque to C
+    unsigned waits;            // nested known waits
+    uint32_t wake;             // futex word: bumped to call it
+    struct weft_poller *given; // the poller it was robbed of, when it was by the watch
     struct worker *next_idle;
-    struct worker *next;        // all workers of the pool
+    struct worker *next; // all workers of the pool
     struct sys_thread thread;
     char *buffer; // WORKER_BUFFER bytes to read into
 };
@@ -83,7 +89,8 @@ struct mpoller {
     unsigned count;
     unsigned next; // atomic: round robin for those who drive none
 
-    // The program's own executor for completions, in place of the workers (customize_event_handler).
+    // The program's own executor for completions, in place of the workers
+    // (customize_event_handler).
     void (*schedule)(struct mpoller *pool, struct weft_job *job);
     struct mpoller_owner *owner; // opaque to C
 
@@ -94,12 +101,12 @@ struct mpoller {
     uint32_t stopping;     // atomic
     uint32_t watch_called; // atomic: the watch must leave its post for want of others
 
-    int32_t permits;        // atomic; below zero while more callbacks run than are permitted
-    uint32_t queued;        // atomic: length of the queue
-    int32_t handler_limit;  // permits in all
-    enum site_mode mode;    // for all sites that leave it to SITE_AUTO
-    bool watch_disabled;    // for tests
-    uint32_t waiting;       // workers in known waits
+    int32_t permits;       // atomic; below zero while more callbacks run than are permitted
+    uint32_t queued;       // atomic: length of the queue
+    int32_t handler_limit; // permits in all
+    enum site_mode mode;   // for all sites that leave it to SITE_AUTO
+    bool watch_disabled;   // for tests
+    uint32_t waiting;      // workers in known waits
 
     struct weft_lock lock; // guards the rest
     struct weft_job *queue, **queue_tail;
@@ -108,16 +115,16 @@ struct mpoller {
     struct worker *watch;
     struct worker *all;
     unsigned workers;
-    unsigned called;   // workers woken or started that have not yet looked around
-    unsigned patience; // doublings of the watch's period
+    unsigned called;     // workers woken or started that have not yet looked around
+    unsigned patience;   // doublings of the watch's period
     uint64_t relay_time; // of the last relay
     struct mpoller_stats stats;
 };
 
 // Makes a pool. Threads start with the first work. -1 with errno.
 int mpoller_init(struct mpoller *pool, unsigned pollers, unsigned handlers);
-// Joins all workers: each finishes the user code it is in. No descriptor may be registered any more. The worker that
-// calls it is not joined. Then frees the tables.
+// Joins all workers: each finishes the user code it is in. No descriptor may be registered any
+// more. The worker that calls it is not joined. Then frees the tables.
 void mpoller_stop(struct mpoller *pool);
 
 // The poller for something new: the one this thread drives, else in turn.
@@ -133,19 +140,22 @@ void job_site_unref(struct job_site *site);
 // Brackets the program's code in a job of a site.
 void job_site_begin(struct job_site *site, struct site_probe *probe);
 void job_site_end(struct job_site *site, const struct site_probe *probe);
-// Runs a job later on a worker, without a permit of its own: on the ready list of the driven poller, or another's.
+// Runs a job later on a worker, without a permit of its own: on the ready list of the driven
+// poller, or another's.
 void mpoller_defer(struct mpoller *pool, struct weft_job *job);
 // Something counted in `live` has ended.
 void mpoller_leave(struct mpoller *pool);
 // Waits until nothing is alive.
 void mpoller_wait_empty(struct mpoller *pool);
-// Picks the poller of a new connection: `home` unless it has clearly more than another. Counts it there.
+// Picks the poller of a new connection: `home` unless it has clearly more than another. Counts it
+// there.
 struct weft_poller *mpoller_deal(struct mpoller *pool, struct weft_poller *home);
 bool mpoller_is_worker(const struct mpoller *pool);
 // Changes the number of permits.
 void mpoller_add_permits(struct mpoller *pool, int n);
 
-// Brackets a wait. begin gives the poller and the permit away and answers 1 on a worker of any pool, else 0.
+// Brackets a wait. begin gives the poller and the permit away and answers 1 on a worker of any
+// pool, else 0.
 int worker_wait_begin(void);
 void worker_wait_end(int cookie);
 
@@ -160,7 +170,8 @@ static inline uint64_t lease_next_epoch(const struct weft_poller *poller) {
 static inline bool lease_is_out(uint64_t word) { return (word & 1) != 0; }
 
 // Lets the poller out of the hand. Everything written to it before is seen by whoever takes it.
-static inline void lease_let_out(struct worker *worker, struct weft_poller *poller, uint64_t epoch) {
+static inline void lease_let_out(struct worker *worker, struct weft_poller *poller,
+                                 uint64_t epoch) {
     worker->epoch = epoch;
     worker->out = true;
     if (worker->pool->asymmetric)

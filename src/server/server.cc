@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <netdb.h>
+#include <new>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <new>
 
 #include "workflow/WFServer.h"
 #include "workflow/detail/runtime.h"
@@ -132,7 +132,9 @@ WFConnection *WFServerBase::new_connection(int) {
     return conn;
 }
 
-void WFServerBase::delete_connection(WFConnection *conn) { delete static_cast<CommConnection *>(conn); }
+void WFServerBase::delete_connection(WFConnection *conn) {
+    delete static_cast<CommConnection *>(conn);
+}
 
 int WFServerBase::get_listen_addr(struct sockaddr *addr_out, socklen_t *addrlen) const {
     std::lock_guard<std::mutex> lock(this->mutex);

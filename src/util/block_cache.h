@@ -1,15 +1,15 @@
 // Weft - a cache of equal memory blocks per thread, for objects that come and go with every request
 // SPDX-License-Identifier: Apache-2.0
 //
-// A base class: objects of T are made in blocks that the thread keeps when they are deleted, at most KEEP of them. HTTP
-// tasks are larger than what malloc keeps per thread, so each would cost it some 300 instructions. A block may be freed
-// on another thread than it was made on; it then stays there. The sanitizers see plain memory, or they would miss what
-// they look for.
+// A base class: objects of T are made in blocks that the thread keeps when they are deleted, at
+// most KEEP of them. HTTP tasks are larger than what malloc keeps per thread, so each would cost it
+// some 300 instructions. A block may be freed on another thread than it was made on; it then stays
+// there. The sanitizers see plain memory, or they would miss what they look for.
 #ifndef WEFT_SRC_UTIL_BLOCK_CACHE_H
 #define WEFT_SRC_UTIL_BLOCK_CACHE_H
 
-#include <stddef.h>
 #include <new>
+#include <stddef.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define WEFT_BLOCK_CACHE_OFF 1

@@ -35,9 +35,7 @@ bool take(const char **at, char c) {
     return true;
 }
 
-bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // -1 when these are not four hex digits.
 int parse_hex4(const char **at) {
@@ -327,13 +325,23 @@ json_value_t *parse_container(const char **at, int type, int depth) {
 json_value_t *parse_value(const char **at, int depth) {
     skip_white(at);
     switch (**at) {
-    case '{': ++*at; return parse_container(at, JSON_VALUE_OBJECT, depth);
-    case '[': ++*at; return parse_container(at, JSON_VALUE_ARRAY, depth);
-    case '"': ++*at; return new_string(parse_string(at, 0));
-    case 't': return parse_word(at, "true", JSON_VALUE_TRUE);
-    case 'f': return parse_word(at, "false", JSON_VALUE_FALSE);
-    case 'n': return parse_word(at, "null", JSON_VALUE_NULL);
-    default: return parse_number(at);
+    case '{':
+        ++*at;
+        return parse_container(at, JSON_VALUE_OBJECT, depth);
+    case '[':
+        ++*at;
+        return parse_container(at, JSON_VALUE_ARRAY, depth);
+    case '"':
+        ++*at;
+        return new_string(parse_string(at, 0));
+    case 't':
+        return parse_word(at, "true", JSON_VALUE_TRUE);
+    case 'f':
+        return parse_word(at, "false", JSON_VALUE_FALSE);
+    case 'n':
+        return parse_word(at, "null", JSON_VALUE_NULL);
+    default:
+        return parse_number(at);
     }
 }
 

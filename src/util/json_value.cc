@@ -73,33 +73,36 @@ void adopt(json_value_t *val, JsonName *name, struct list_head *place, JsonChild
 
 namespace {
 
-json_value_t *value_at(struct list_head *link) {
-    return list_entry(link, json_value_t, link);
-}
+json_value_t *value_at(struct list_head *link) { return list_entry(link, json_value_t, link); }
 
 // The interface gives out const values of trees that it may change.
-json_value_t *writable(const json_value_t *val) {
-    return const_cast<json_value_t *>(val);
-}
+json_value_t *writable(const json_value_t *val) { return const_cast<json_value_t *>(val); }
 
 JsonChildren *children_of(json_value_t *val) {
     switch (val->type) {
-    case JSON_VALUE_OBJECT: return &val->object.children;
-    case JSON_VALUE_ARRAY: return &val->array.children;
-    default: return nullptr;
+    case JSON_VALUE_OBJECT:
+        return &val->object.children;
+    case JSON_VALUE_ARRAY:
+        return &val->array.children;
+    default:
+        return nullptr;
     }
 }
 
 json_value_t *create(int type, va_list args) {
     switch (type) {
-    case JSON_VALUE_STRING: return new_string(strdup(va_arg(args, const char *)));
-    case JSON_VALUE_NUMBER: return new_number(va_arg(args, double));
+    case JSON_VALUE_STRING:
+        return new_string(strdup(va_arg(args, const char *)));
+    case JSON_VALUE_NUMBER:
+        return new_number(va_arg(args, double));
     case JSON_VALUE_OBJECT:
     case JSON_VALUE_ARRAY:
     case JSON_VALUE_TRUE:
     case JSON_VALUE_FALSE:
-    case JSON_VALUE_NULL: return new_value(type);
-    default: return nullptr;
+    case JSON_VALUE_NULL:
+        return new_value(type);
+    default:
+        return nullptr;
     }
 }
 
@@ -242,9 +245,7 @@ void json_value_destroy(json_value_t *val) {
     free(val);
 }
 
-int json_value_type(const json_value_t *val) {
-    return val->type;
-}
+int json_value_type(const json_value_t *val) { return val->type; }
 
 const char *json_value_string(const json_value_t *val) {
     return val->type == JSON_VALUE_STRING ? val->string : nullptr;
@@ -272,9 +273,7 @@ const json_value_t *json_object_find(const char *name, const json_object_t *obj)
     return val;
 }
 
-size_t json_object_size(const json_object_t *obj) {
-    return obj->children.size;
-}
+size_t json_object_size(const json_object_t *obj) { return obj->children.size; }
 
 const char *json_object_next_name(const char *name, const json_object_t *obj) {
     return step_name(name, obj->children, true);
@@ -329,9 +328,7 @@ json_value_t *json_object_remove(const json_value_t *val, json_object_t *obj) {
     return remove(val, &obj->children);
 }
 
-size_t json_array_size(const json_array_t *arr) {
-    return arr->children.size;
-}
+size_t json_array_size(const json_array_t *arr) { return arr->children.size; }
 
 const json_value_t *json_array_next_value(const json_value_t *val, const json_array_t *arr) {
     return step(val, arr->children, true);

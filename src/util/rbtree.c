@@ -21,9 +21,7 @@ static int side_of(const struct rb_node *node, const struct rb_node *parent) {
     return parent->rb_left == node ? LEFT : RIGHT;
 }
 
-static int is_red(const struct rb_node *node) {
-    return node && node->rb_color == RB_RED;
-}
+static int is_red(const struct rb_node *node) { return node && node->rb_color == RB_RED; }
 
 // An empty link counts as a black node.
 static void paint(struct rb_node *node, char color) {

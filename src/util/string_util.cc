@@ -50,9 +50,7 @@ constexpr std::array<signed char, 256> make_hex_values() {
 
 constexpr std::array<signed char, 256> kHexValues = make_hex_values();
 
-int hex_value(char c) {
-    return kHexValues[static_cast<unsigned char>(c)];
-}
+int hex_value(char c) { return kHexValues[static_cast<unsigned char>(c)]; }
 
 std::string encode(const std::string &value, const ByteSet &kept) {
     std::string res;
@@ -114,9 +112,7 @@ void StringUtil::url_decode(std::string &str) {
     str.resize(out);
 }
 
-std::string StringUtil::url_encode(const std::string &value) {
-    return encode(value, kKeptInUrl);
-}
+std::string StringUtil::url_encode(const std::string &value) { return encode(value, kKeptInUrl); }
 
 std::string StringUtil::url_encode_component(const std::string &value) {
     return encode(value, kKeptInComponent);

@@ -250,9 +250,7 @@ int parse_view(string_view text, ParsedURI *uri) {
     return -1;
 }
 
-string_view view_of(const char *part) {
-    return part ? string_view(part) : string_view();
-}
+string_view view_of(const char *part) { return part ? string_view(part) : string_view(); }
 
 // Calls add(key, value) for every item with a key.
 template <class Add>
@@ -334,9 +332,7 @@ int URIParser::parse(const char *str, ParsedURI &uri) {
     return -1;
 }
 
-int URIParser::parse(const std::string &str, ParsedURI &uri) {
-    return parse_view(str, &uri);
-}
+int URIParser::parse(const std::string &str, ParsedURI &uri) { return parse_view(str, &uri); }
 
 std::map<std::string, std::vector<std::string>> URIParser::split_query_strict(
     const std::string &query) {

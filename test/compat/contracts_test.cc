@@ -172,9 +172,13 @@ TEST(Contracts, SchemePorts) {
     EXPECT_STREQ("443", WFGlobal::get_default_port("https"));
     EXPECT_STREQ("6379", WFGlobal::get_default_port("redis"));
     EXPECT_STREQ("3306", WFGlobal::get_default_port("mysql"));
-    EXPECT_EQ(nullptr, WFGlobal::get_default_port("compat-scheme"));
-    WFGlobal::register_scheme_port("compat-scheme", 4711);
-    EXPECT_STREQ("4711", WFGlobal::get_default_port("compat-scheme"));
+    static int round = 0; // A registration stays for the life of the process.
+    std::string scheme = "compat-scheme-" + std::to_string(round++);
+    EXPECT_EQ(nullptr, WFGlobal::get_default_port(scheme));
+    WFGlobal::register_scheme_port(scheme, 4711);
+    EXPECT_STREQ("4711", WFGlobal::get_default_port(scheme));
+    WFGlobal::register_scheme_port("http", 4711);
+    EXPECT_STREQ("80", WFGlobal::get_default_port("http"));
 }
 
 } // namespace

@@ -25,9 +25,7 @@ void must(bool holds, const char *what) {
     }
 }
 
-bool same(const char *a, const char *b) {
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
+bool same(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : a == b; }
 
 bool same(const ParsedURI &a, const ParsedURI &b) {
     return a.state == b.state && a.error == b.error && same(a.scheme, b.scheme) &&

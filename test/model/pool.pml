@@ -198,18 +198,17 @@ worker_main:
 #endif
 stand_by:
     lay_down_permit();
-    atomic {
-        !lock ->
-        if
-        :: !greeted -> greeted = 1;
+    if // pool_arrive()
+    :: atomic {
+            !greeted && !lock -> greeted = 1;
             if
             :: called > 0 -> called--
             :: else
             fi
-        :: else
-        fi;
-        goto find_duty
-    }
+        }
+    :: greeted
+    fi;
+    atomic { !lock -> goto find_duty }
 find_duty: // holds the lock in effect: every way here is within one atomic step
     atomic {
         if

@@ -18,7 +18,8 @@ check() {
     else
         timeout "$seconds" ./pan -m20000 -w22 >log 2>&1
         # Only a search that was not cut short says anything.
-        if grep -q "max search depth too small\|out of memory\|Search not completed" log && ! grep -q "errors: 1" log; then
+        if grep -q "max search depth too small\|out of memory\|Search not completed" log &&
+            ! grep -q "errors: 1" log; then
             found="was cut short"
         elif grep -q "errors: 0" log; then
             found=holds

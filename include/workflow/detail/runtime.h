@@ -1,8 +1,9 @@
 // Weft public header, room: util - the process-wide engine as the rooms below it see it
 // SPDX-License-Identifier: Apache-2.0
 //
-// Declarations only: this header includes nothing, so that every room may use it; the functions are defined in the room
-// engine, which creates each part at its first use and ends it at exit. None of them returns NULL.
+// Declarations only: this header includes nothing, so that every room may use it; the functions are
+// defined in the room engine, which creates each part at its first use and ends it at exit. None of
+// them returns NULL.
 #ifndef WEFT_DETAIL_RUNTIME_H
 #define WEFT_DETAIL_RUNTIME_H
 
@@ -32,8 +33,9 @@ const struct WFGlobalSettings *runtime_settings();
 // The port of a scheme, as text; NULL when unknown.
 const char *runtime_default_port(const char *scheme);
 
-// Brackets a wait of the calling thread: on a thread of the engine, others take over what it would have done. Answers
-// a cookie for the end. May be called on any thread, also before the engine has started.
+// Brackets a wait of the calling thread: on a thread of the engine, others take over what it would
+// have done. Answers a cookie for the end. May be called on any thread, also before the engine has
+// started.
 int runtime_wait_begin();
 void runtime_wait_end(int cookie);
 

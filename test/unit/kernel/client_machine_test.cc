@@ -190,7 +190,8 @@ TEST_P(ClientMachine, WhatEncodeRefuses) {
     expect(CS_STATE_ERROR, E2BIG);
 }
 
-// Bytes that nobody asked for end a parked connection, and so does a FIN: the next request makes a new one.
+// Bytes that nobody asked for end a parked connection, and so does a FIN: the next request makes a
+// new one.
 TEST_P(ClientMachine, AParkedConnectionEndsByAnythingThePeerSays) {
     Listener script;
     reach(script);
@@ -221,7 +222,9 @@ TEST_P(ClientMachine, TheLatestParkedConnectionIsUsedFirst) {
     reach(script);
     Latch done(2);
     for (int i = 0; i < 2; i++)
-        (new Request(&sched, &target, std::to_string(i), [&](Request *) { done.down(); }))->dispatch();
+        (new Request(&sched, &target, std::to_string(i), [&](Request *) {
+            done.down();
+        }))->dispatch();
     Peer a = script.accept(), b = script.accept();
     std::string first = a.frame(), second = b.frame();
     ASSERT_TRUE(a.send_frame("x"));
@@ -287,7 +290,8 @@ TEST_P(ClientMachine, SendTimeout) {
     expect(CS_STATE_ERROR, ETIMEDOUT, TOR_TRANSMIT_TIMEOUT);
 }
 
-// The peer says a byte again and again, in time for each block: the whole answer is late all the same.
+// The peer says a byte again and again, in time for each block: the whole answer is late all the
+// same.
 TEST_P(ClientMachine, ReceiveTimeout) {
     Listener script;
     reach(script, -1, 5000);
@@ -310,7 +314,8 @@ TEST_P(ClientMachine, FirstTimeout) {
     expect(CS_STATE_ERROR, ETIMEDOUT, TOR_TRANSMIT_TIMEOUT);
 }
 
-// A first timeout stands in for the block's limit, and the time for the whole begins with the first byte.
+// A first timeout stands in for the block's limit, and the time for the whole begins with the first
+// byte.
 TEST_P(ClientMachine, FirstTimeoutMayBeLongerThanTheOthers) {
     Listener script;
     reach(script, -1, 200);
@@ -413,6 +418,8 @@ TEST_P(ClientMachine, TheConnectionObjectIsDeletedOnceAfterItsLastSession) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, ClientMachine, testing::Values(CHM_INLINE, CHM_QUEUED),
-                         [](const testing::TestParamInfo<int> &row) { return mode_name(row.param); });
+                         [](const testing::TestParamInfo<int> &row) {
+                             return mode_name(row.param);
+                         });
 
 } // namespace

@@ -6,7 +6,8 @@ namespace {
 
 using namespace kt;
 
-// acquire() is private; a request makes the same way. The script never answers until the test says so.
+// acquire() is private; a request makes the same way. The script never answers until the test says
+// so.
 class SchedulerTest : public testing::Test {
 protected:
     void SetUp() override { ASSERT_EQ(sched.init(2, 8), 0); }

@@ -23,8 +23,9 @@ TEST_P(Connection, AKeptConnectionIsUsedAgain) {
     }
 }
 
-// The callback of an answer asks again: on the same connection, whatever the size of the answer. With one poller the
-// answer is all there when it is read, so one read takes just as much as there is.
+// The callback of an answer asks again: on the same connection, whatever the size of the answer.
+// With one poller the answer is all there when it is read, so one read takes just as much as there
+// is.
 TEST_P(Connection, AnAnswerThatFillsTheReadBufferLeavesTheConnectionUsable) {
     for (size_t size : {size_t(100), size_t(WORKER_BUFFER) - 4, size_t(WORKER_BUFFER)}) {
         Target target;
@@ -43,7 +44,8 @@ TEST_P(Connection, AnAnswerThatFillsTheReadBufferLeavesTheConnectionUsable) {
         engine.send("first", callback, &target);
         ASSERT_TRUE(done.wait());
         for (int i = 0; i < ROUNDS; i++)
-            ASSERT_EQ(seqs[static_cast<size_t>(i)], i) << "on a new connection, after an answer of " << size;
+            ASSERT_EQ(seqs[static_cast<size_t>(i)], i)
+                << "on a new connection, after an answer of " << size;
         target.deinit();
     }
 }
@@ -61,8 +63,9 @@ TEST_P(Connection, PipelinedRequestsAreAnsweredInOrder) {
     EXPECT_TRUE(peer.at_end());
 }
 
-// The time for a block passes while the program is inside append(). The message is complete when it comes back, so the
-// deadline has lost its meaning: the connection is kept, and its answers are sent.
+// The time for a block passes while the program is inside append(). The message is complete when it
+// comes back, so the deadline has lost its meaning: the connection is kept, and its answers are
+// sent.
 TEST_P(Connection, ADeadlineThatPassesWhileAppendBlocksIsForgotten) {
     Service slow;
     ASSERT_EQ(slow.bind(&engine.sched, 20), 0);
@@ -86,11 +89,13 @@ TEST_P(Connection, ADeadlineThatPassesWhileAppendBlocksIsForgotten) {
     ASSERT_TRUE(peer.send(Message::frame("abc").substr(5)));
     ASSERT_TRUE(inside.wait());
     Latch later;
-    engine.after(60000000, [&](Timer *) { later.down(); }); // on the same poller, after that deadline
+    engine.after(60000000,
+                 [&](Timer *) { later.down(); }); // on the same poller, after that deadline
     ASSERT_TRUE(later.wait());
     release.down();
     EXPECT_EQ(peer.frame(), "abc");
-    // Another connection goes round the poller, so whatever was still to be done to this one has been done.
+    // Another connection goes round the poller, so whatever was still to be done to this one has
+    // been done.
     EXPECT_EQ(engine.ask("x"), "x");
     ASSERT_TRUE(peer.send_frame("second"));
     EXPECT_EQ(peer.frame(), "second");
@@ -135,6 +140,8 @@ TEST_P(Connection, MakingRoomTakesTheOldestFreshOneFirstThenTheLongestIdle) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, Connection, testing::Values(CHM_INLINE, CHM_QUEUED, CHM_AUTO),
-                         [](const testing::TestParamInfo<int> &row) { return mode_name(row.param); });
+                         [](const testing::TestParamInfo<int> &row) {
+                             return mode_name(row.param);
+                         });
 
 } // namespace

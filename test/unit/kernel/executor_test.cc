@@ -10,7 +10,8 @@ using namespace kt;
 
 class Work : public ExecSession {
 public:
-    Work(std::function<void()> run, std::function<void(int)> ended) : run_(std::move(run)), ended_(std::move(ended)) {}
+    Work(std::function<void()> run, std::function<void(int)> ended)
+        : run_(std::move(run)), ended_(std::move(ended)) {}
 
 private:
     void execute() override { run_(); }
@@ -30,8 +31,10 @@ protected:
         ASSERT_EQ(executor.init(threads), 0);
         ASSERT_EQ(queue.init(), 0);
     }
-    void run(std::function<void()> f, ExecQueue *where = nullptr, std::function<void(int)> ended = nullptr) {
-        ASSERT_EQ(executor.request(new Work(std::move(f), std::move(ended)), where ? where : &queue), 0);
+    void run(std::function<void()> f, ExecQueue *where = nullptr,
+             std::function<void(int)> ended = nullptr) {
+        ASSERT_EQ(
+            executor.request(new Work(std::move(f), std::move(ended)), where ? where : &queue), 0);
     }
     Executor executor;
     ExecQueue queue;
@@ -48,10 +51,11 @@ TEST_F(ExecutorTest, OneQueueIsFirstInFirstOut) {
     std::vector<int> order;
     Latch done(100);
     for (int i = 0; i < 100; i++)
-        run([&, i] { order.push_back(i); }, nullptr, [&](int state) {
-            EXPECT_EQ(state, ES_STATE_FINISHED);
-            done.down();
-        });
+        run([&, i] { order.push_back(i); }, nullptr,
+            [&](int state) {
+                EXPECT_EQ(state, ES_STATE_FINISHED);
+                done.down();
+            });
     ASSERT_TRUE(done.wait());
     for (int i = 0; i < 100; i++)
         EXPECT_EQ(order[static_cast<size_t>(i)], i);
@@ -76,7 +80,8 @@ TEST_F(ExecutorTest, QueuesTakeTurns) {
     executor.deinit();
 }
 
-// Both must run at the same time. The idle thread that the first one woke is no thread for the second.
+// Both must run at the same time. The idle thread that the first one woke is no thread for the
+// second.
 TEST_F(ExecutorTest, ASecondSessionDoesNotWaitForTheOneAnIdleThreadWasWokenFor) {
     start(2);
     for (int round = 0; round < 200; round++) {
@@ -84,10 +89,12 @@ TEST_F(ExecutorTest, ASecondSessionDoesNotWaitForTheOneAnIdleThreadWasWokenFor) 
         fresh.init();
         Latch both(2), done(2);
         for (int i = 0; i < 2; i++)
-            run([&] {
-                both.down();
-                EXPECT_TRUE(both.wait(std::chrono::seconds(3)));
-            }, &fresh, [&](int) { done.down(); });
+            run(
+                [&] {
+                    both.down();
+                    EXPECT_TRUE(both.wait(std::chrono::seconds(3)));
+                },
+                &fresh, [&](int) { done.down(); });
         ASSERT_TRUE(done.wait());
         ASSERT_FALSE(HasFailure()) << "in round " << round;
         executor.decrease_thread(); // back to one idle thread
@@ -99,10 +106,12 @@ TEST_F(ExecutorTest, ASecondSessionDoesNotWaitForTheOneAnIdleThreadWasWokenFor) 
 TEST_F(ExecutorTest, AKnownWaitMakesItGrow) {
     start(1);
     Latch inner, outer;
-    run([&] {
-        run([&] { inner.down(); });
-        EXPECT_TRUE(inner.known_wait());
-    }, nullptr, [&](int) { outer.down(); });
+    run(
+        [&] {
+            run([&] { inner.down(); });
+            EXPECT_TRUE(inner.known_wait());
+        },
+        nullptr, [&](int) { outer.down(); });
     EXPECT_TRUE(outer.wait());
     executor.deinit();
 }
@@ -145,17 +154,20 @@ TEST_F(ExecutorTest, TheEndCancelsWhatHasNotBegun) {
     Latch inside(2), go;
     std::atomic<int> ran{0}, cancelled{0}, finished{0};
     for (int i = 0; i < 2; i++)
-        run([&] {
-            inside.down();
-            EXPECT_TRUE(go.wait());
-        }, nullptr, [&](int state) { finished += state == ES_STATE_FINISHED; });
+        run(
+            [&] {
+                inside.down();
+                EXPECT_TRUE(go.wait());
+            },
+            nullptr, [&](int state) { finished += state == ES_STATE_FINISHED; });
     ASSERT_TRUE(inside.wait());
     for (int i = 0; i < QUEUED; i++)
-        run([&] { ran++; }, nullptr, [&](int state) {
-            cancelled += state == ES_STATE_CANCELED;
-            go.down();
-            std::this_thread::yield();
-        });
+        run([&] { ran++; }, nullptr,
+            [&](int state) {
+                cancelled += state == ES_STATE_CANCELED;
+                go.down();
+                std::this_thread::yield();
+            });
     executor.deinit();
     EXPECT_EQ(finished, 2);
     EXPECT_EQ(ran, 0);

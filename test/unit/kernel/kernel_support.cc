@@ -93,7 +93,9 @@ bool Served::answer(const std::string &body) {
     return false;
 }
 
-int Served::push(const std::string &bytes) { return service->sched()->push(bytes.data(), bytes.size(), this); }
+int Served::push(const std::string &bytes) {
+    return service->sched()->push(bytes.data(), bytes.size(), this);
+}
 
 void Served::drop() {
     service->sched()->shutdown(this);
@@ -128,14 +130,13 @@ CommConnection *Service::new_connection(int fd) {
     return on_connection ? on_connection(fd) : new CommConnection;
 }
 
-Request::Request(CommScheduler *sched, CommSchedObject *object_in, std::string body, Callback callback_in)
+Request::Request(CommScheduler *sched, CommSchedObject *object_in, std::string body,
+                 Callback callback_in)
     : CommRequest(object_in, sched), callback(std::move(callback_in)) {
     request.body = std::move(body);
 }
 
-void Request::restart() {
-    again_ = true;
-}
+void Request::restart() { again_ = true; }
 
 SubTask *Request::done() {
     if (callback)
@@ -201,10 +202,14 @@ void Engine::send(const std::string &body, Request::Callback callback, CommSched
 std::string Engine::ask(const std::string &body, CommSchedObject *object) {
     Latch done;
     std::string answer;
-    send(body, [&](Request *r) {
-        answer = r->get_state() == CS_STATE_SUCCESS ? r->response.body : "error " + std::to_string(r->get_error());
-        done.down();
-    }, object);
+    send(
+        body,
+        [&](Request *r) {
+            answer = r->get_state() == CS_STATE_SUCCESS ? r->response.body
+                                                        : "error " + std::to_string(r->get_error());
+            done.down();
+        },
+        object);
     return done.known_wait() ? answer : "<no answer>";
 }
 
@@ -213,7 +218,8 @@ void Engine::after(long long ns, Timer::Callback callback) {
 }
 
 HeldPollers::HeldPollers(mpoller *pool)
-    : orders_(pool->count), held_(static_cast<int>(pool->count)), through_(static_cast<int>(pool->count)) {
+    : orders_(pool->count), held_(static_cast<int>(pool->count)),
+      through_(static_cast<int>(pool->count)) {
     for (unsigned i = 0; i < pool->count; i++) {
         orders_[i].owner = this;
         orders_[i].run = hold;
@@ -319,9 +325,11 @@ void Peer::close() {
     fd_ = -1;
 }
 
-Listener::Listener(int backlog) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), addr_(loopback(0)) {
+Listener::Listener(int backlog)
+    : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), addr_(loopback(0)) {
     socklen_t len = sizeof addr_;
-    if (::bind(fd_, reinterpret_cast<struct sockaddr *>(&addr_), len) < 0 || listen(fd_, backlog) < 0 ||
+    if (::bind(fd_, reinterpret_cast<struct sockaddr *>(&addr_), len) < 0 ||
+        listen(fd_, backlog) < 0 ||
         getsockname(fd_, reinterpret_cast<struct sockaddr *>(&addr_), &len) < 0)
         abort();
 }

@@ -1,8 +1,8 @@
 // Weft - what the kernel's tests share: latches, a small framed protocol, a client, a server, and the engine under test
 // SPDX-License-Identifier: Apache-2.0
 //
-// Frames are four bytes of length, big endian, and the body. Nobody sleeps to wait for things: a Latch is waited for,
-// with a patience that only a failing test uses up.
+// Frames are four bytes of length, big endian, and the body. Nobody sleeps to wait for things: a
+// Latch is waited for, with a patience that only a failing test uses up.
 #ifndef WEFT_TEST_UNIT_KERNEL_KERNEL_SUPPORT_H
 #define WEFT_TEST_UNIT_KERNEL_KERNEL_SUPPORT_H
 
@@ -69,12 +69,12 @@ private:
 class Message : public CommMessageOut, public CommMessageIn {
 public:
     std::string body;
-    size_t limit = 64u << 20;                   // longer: EMSGSIZE
-    int encode_error = 0;                       // encode fails with it
-    std::function<void(Message &)> on_append;   // before the bytes are taken
+    size_t limit = 64u << 20;                 // longer: EMSGSIZE
+    int encode_error = 0;                     // encode fails with it
+    std::function<void(Message &)> on_append; // before the bytes are taken
     std::function<void(int)> on_abandon;
     bool ends_at_fin = false;
-    bool renews = false;                        // at each piece
+    bool renews = false; // at each piece
     int pieces = 0;
     static std::string frame(const std::string &body);
     int say(const std::string &bytes) { return this->feedback(bytes.data(), bytes.size()); }
@@ -99,7 +99,8 @@ class Served : public CommSession {
 public:
     explicit Served(Service *service);
     ~Served() override;
-    // Answers, and frees itself when that is through. False when it could not; then it is freed at once.
+    // Answers, and frees itself when that is through. False when it could not; then it is freed at
+    // once.
     bool answer(const std::string &body);
     int push(const std::string &bytes);
     void drop(); // unanswered, by shutdown
@@ -160,8 +161,10 @@ private:
 
 class Target : public CommSchedTarget {
 public:
-    int start(const struct sockaddr_in *to, size_t max = 1000, int connecting = -1, int responding = -1) {
-        return this->init(reinterpret_cast<const struct sockaddr *>(to), sizeof *to, connecting, responding, max);
+    int start(const struct sockaddr_in *to, size_t max = 1000, int connecting = -1,
+              int responding = -1) {
+        return this->init(reinterpret_cast<const struct sockaddr *>(to), sizeof *to, connecting,
+                          responding, max);
     }
     std::function<CommConnection *()> on_connection;
 
@@ -227,7 +230,8 @@ public:
     mpoller_stats stats();
 
     // Starts a request on `object` (default: the target).
-    void send(const std::string &body, Request::Callback callback, CommSchedObject *object = nullptr);
+    void send(const std::string &body, Request::Callback callback,
+              CommSchedObject *object = nullptr);
     // Sends and waits; the body of the answer, or "error <n>".
     std::string ask(const std::string &body, CommSchedObject *object = nullptr);
     void after(long long ns, Timer::Callback callback);
@@ -240,7 +244,8 @@ private:
     bool running_ = false;
 };
 
-// Holds the leases of all pollers, so that whatever happens meanwhile stands in one batch when they go on.
+// Holds the leases of all pollers, so that whatever happens meanwhile stands in one batch when they
+// go on.
 class HeldPollers {
 public:
     explicit HeldPollers(mpoller *pool);
@@ -269,7 +274,8 @@ public:
     void connect_later(const struct sockaddr_in *to); // begins, and waits for nothing
     bool send(const std::string &bytes);
     bool send_frame(const std::string &body) { return send(Message::frame(body)); }
-    // What comes, until `size` bytes are there, or the end. Empty at the end or a reset (see `error`).
+    // What comes, until `size` bytes are there, or the end. Empty at the end or a reset (see
+    // `error`).
     std::string receive(size_t size);
     // One frame's body; "<end>" when the connection has ended before it.
     std::string frame();
@@ -300,7 +306,9 @@ private:
     struct sockaddr_in addr_;
 };
 
-inline std::string mode_name(int mode) { return mode == CHM_INLINE ? "inline" : mode == CHM_QUEUED ? "queued" : "auto"; }
+inline std::string mode_name(int mode) {
+    return mode == CHM_INLINE ? "inline" : mode == CHM_QUEUED ? "queued" : "auto";
+}
 
 } // namespace kt
 

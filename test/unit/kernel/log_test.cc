@@ -12,9 +12,9 @@ namespace {
 struct Heard {
     std::vector<std::string> texts;
     Heard() {
-        weft_set_log_hook([](enum weft_log_level, const char *text, void *self) {
-            static_cast<Heard *>(self)->texts.push_back(text);
-        }, this);
+        weft_set_log_hook([](enum weft_log_level, const char *text,
+                             void *self) { static_cast<Heard *>(self)->texts.push_back(text); },
+                          this);
     }
     ~Heard() {
         weft_set_log_hook(nullptr, nullptr);

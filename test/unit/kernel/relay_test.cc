@@ -10,7 +10,9 @@ using namespace kt;
 
 class Relay : public testing::TestWithParam<std::tuple<int, int>> {
 protected:
-    enum CommHandlerMode mode() const { return static_cast<enum CommHandlerMode>(std::get<0>(GetParam())); }
+    enum CommHandlerMode mode() const {
+        return static_cast<enum CommHandlerMode>(std::get<0>(GetParam()));
+    }
     size_t pollers() const { return static_cast<size_t>(std::get<1>(GetParam())); }
 };
 
@@ -59,10 +61,13 @@ void call_and_wait(Engine &engine, bool known) {
     engine.service.process = [&, known](Served *s) {
         Latch done;
         std::string answer;
-        engine.send(s->request.body, [&](Request *r) {
-            answer = r->response.body;
-            done.down();
-        }, &inner_target);
+        engine.send(
+            s->request.body,
+            [&](Request *r) {
+                answer = r->response.body;
+                done.down();
+            },
+            &inner_target);
         EXPECT_TRUE(known ? done.known_wait() : done.wait());
         s->answer(answer);
     };
@@ -119,8 +124,7 @@ TEST_P(Relay, AcceptsAndTimeoutsGoOnWhileAllHandlersBlock) {
     std::atomic<int> running{0}, most{0};
     engine.service.process = [&](Served *s) {
         int now = ++running;
-        for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {
-        }
+        for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {}
         inside.down();
         EXPECT_TRUE(release.wait());
         running--;
@@ -146,15 +150,15 @@ TEST_P(Relay, AcceptsAndTimeoutsGoOnWhileAllHandlersBlock) {
     other.deinit();
 }
 
-// DESIGN 4.2: timeouts and append are never counted, so a session can still be cut and new ones be received.
+// DESIGN 4.2: timeouts and append are never counted, so a session can still be cut and new ones be
+// received.
 TEST_P(Relay, ThirtyCallbacksOf200MsWithTwentyHandlers) {
     constexpr int CALLS = 30, HANDLERS = 20;
     Engine engine(mode(), pollers(), HANDLERS);
     std::atomic<int> running{0}, most{0};
     engine.service.process = [&](Served *s) {
         int now = ++running;
-        for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {
-        }
+        for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {}
         Latch never;
         EXPECT_FALSE(never.wait(std::chrono::milliseconds(200)));
         running--;
@@ -175,7 +179,8 @@ TEST_P(Relay, ThirtyCallbacksOf200MsWithTwentyHandlers) {
     EXPECT_LT(took, std::chrono::milliseconds(2000));
 }
 
-// A batch with events, due timers and deferred completions behind one callback that blocks until they have all run.
+// A batch with events, due timers and deferred completions behind one callback that blocks until
+// they have all run.
 TEST_P(Relay, NothingOfABatchIsLostWhenItsFirstCallbackBlocks) {
     constexpr int EVENTS = 12, TIMERS = 6, JOBS = 6;
     for (bool known : {true, false}) {
@@ -236,7 +241,8 @@ TEST_P(Relay, AnEventForTheEntryWhoseAppendBlocks) {
     ASSERT_TRUE(inside.wait());
     ASSERT_TRUE(peer.send(bytes.substr(6)));
     peer.finish();
-    // Another connection on each poller is served meanwhile; the event above has been looked at by then, or will be.
+    // Another connection on each poller is served meanwhile; the event above has been looked at by
+    // then, or will be.
     engine.service.prepare = nullptr;
     expect_echoes(engine, 20);
     release.down();
@@ -301,7 +307,8 @@ TEST_P(Relay, ADueTimerCanBeCancelled) {
         for (auto &slot : timers) {
             Timer *t = new Timer(&engine.sched, 0, nullptr);
             t->callback = [&slot, &ended, &wrong, &cancelled](Timer *self) {
-                bool taken = slot.exchange(nullptr) == nullptr; // else it fired first, and will not be cancelled
+                bool taken = slot.exchange(nullptr) ==
+                             nullptr; // else it fired first, and will not be cancelled
                 if (self->get_state() != (taken ? SS_STATE_ERROR : SS_STATE_COMPLETE))
                     wrong++;
                 (void)cancelled;
@@ -493,7 +500,8 @@ TEST_P(Relay, RelayDuringShutdown) {
     EXPECT_EQ(disrupted, TIMERS);
 }
 
-// Callbacks of connections that are inside the program when the engine ends: deinit() waits for them.
+// Callbacks of connections that are inside the program when the engine ends: deinit() waits for
+// them.
 TEST_P(Relay, ShutdownWaitsForCallbacksThatWait) {
     Engine engine(mode(), pollers());
     Latch inside(3), release;
@@ -515,9 +523,11 @@ TEST_P(Relay, ShutdownWaitsForCallbacksThatWait) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, Relay,
-                         testing::Combine(testing::Values(CHM_INLINE, CHM_QUEUED, CHM_AUTO), testing::Values(1, 2, 8)),
+                         testing::Combine(testing::Values(CHM_INLINE, CHM_QUEUED, CHM_AUTO),
+                                          testing::Values(1, 2, 8)),
                          [](const testing::TestParamInfo<std::tuple<int, int>> &row) {
-                             return mode_name(std::get<0>(row.param)) + std::to_string(std::get<1>(row.param));
+                             return mode_name(std::get<0>(row.param)) +
+                                    std::to_string(std::get<1>(row.param));
                          });
 
 } // namespace

@@ -107,7 +107,8 @@ struct Shared {
     bool cancelled = false;
 };
 
-// Whoever was told that the cancel succeeded sees ECANCELED, and nobody else does; each ends exactly once.
+// Whoever was told that the cancel succeeded sees ECANCELED, and nobody else does; each ends
+// exactly once.
 TEST_P(SleepTest, TenThousandTimersCancelledAtRandom) {
     constexpr int TIMERS = 10000, THREADS = 3;
     std::vector<Shared> timers(TIMERS);
@@ -171,8 +172,7 @@ TEST_P(SleepTest, CancelInTheMomentOfFiring) {
         });
         uint64_t begin = sys_now();
         t->dispatch();
-        while (sys_now() - begin < 60000 + static_cast<uint64_t>(i % 97) * 1000) {
-        }
+        while (sys_now() - begin < 60000 + static_cast<uint64_t>(i % 97) * 1000) {}
         cancelled = t->cancel_now() == 0;
         decided = true;
         ASSERT_TRUE(done.wait());
@@ -205,7 +205,9 @@ TEST_P(SleepTest, TheEndDisruptsWhatStillSleeps) {
     for (int i = 0; i < 100; i++)
         (new Timer(&sched, i % 2 ? -1 : 3600 * 1000000000ll, [&](Timer *t) {
             disrupted += t->get_state() == SS_STATE_DISRUPTED;
-            (new Timer(&sched, 0, [&](Timer *late) { refused += late->get_state() == SS_STATE_DISRUPTED; }))->dispatch();
+            (new Timer(&sched, 0, [&](Timer *late) {
+                refused += late->get_state() == SS_STATE_DISRUPTED;
+            }))->dispatch();
         }))->dispatch();
     end();
     EXPECT_EQ(disrupted, 100);

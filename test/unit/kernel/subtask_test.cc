@@ -23,7 +23,8 @@ private:
 
 class Both : public ParallelTask {
 public:
-    Both(SubTask **tasks, size_t n, std::function<SubTask *()> after) : ParallelTask(tasks, n), after_(std::move(after)) {}
+    Both(SubTask **tasks, size_t n, std::function<SubTask *()> after)
+        : ParallelTask(tasks, n), after_(std::move(after)) {}
 
 private:
     SubTask *done() override {
@@ -106,7 +107,8 @@ TEST(SubTaskTest, AChainOfAMillionRunsInConstantStack) {
     sched.deinit();
 }
 
-// Each task's callback starts the next one itself: that goes some way down the stack, and then on elsewhere.
+// Each task's callback starts the next one itself: that goes some way down the stack, and then on
+// elsewhere.
 TEST(SubTaskTest, NestedStartsAreHandedOver) {
     CommScheduler sched;
     ASSERT_EQ(sched.init(2, 4), 0);

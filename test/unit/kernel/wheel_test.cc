@@ -37,11 +37,13 @@ protected:
         now = to;
         weft_timer *t = wheel_advance(wheel.get(), now);
         while (!model.empty() && model.begin()->first.first <= now) {
-            ASSERT_NE(t, nullptr) << "one of " << model.begin()->first.first << " is missing at " << now;
+            ASSERT_NE(t, nullptr) << "one of " << model.begin()->first.first << " is missing at "
+                                  << now;
             EXPECT_EQ(static_cast<Node *>(t)->expire, model.begin()->first.first);
             EXPECT_FALSE(wheel_has(t));
             gone.push_back(static_cast<Node *>(t));
-            // Ties are in order of adding, unless a cascade came between; they are all there in any case.
+            // Ties are in order of adding, unless a cascade came between; they are all there in any
+            // case.
             model.erase({static_cast<Node *>(t)->expire, static_cast<Node *>(t)->order});
             t = t->next;
         }
@@ -70,7 +72,8 @@ TEST_F(WheelTest, EmptyHasNothing) {
 }
 
 TEST_F(WheelTest, OneIsHandedOutWhenItsTimeHasComeAndNotBefore) {
-    for (uint64_t wait : {uint64_t(0), uint64_t(1), TICK - 1, TICK, 64 * TICK, 64 * TICK + 1, 4096 * TICK, SECOND, DAY}) {
+    for (uint64_t wait : {uint64_t(0), uint64_t(1), TICK - 1, TICK, 64 * TICK, 64 * TICK + 1,
+                          4096 * TICK, SECOND, DAY}) {
         Node node;
         uint64_t expire = now + wait;
         add(&node, expire);

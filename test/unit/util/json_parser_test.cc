@@ -19,9 +19,7 @@ struct Destroy {
 };
 using Value = std::unique_ptr<json_value_t, Destroy>;
 
-Value parse(const std::string &text) {
-    return Value(json_value_parse(text.c_str()));
-}
+Value parse(const std::string &text) { return Value(json_value_parse(text.c_str())); }
 
 // A canonical text of a tree: names and strings in single quotes, nothing escaped.
 std::string show(const json_value_t *val) {
@@ -31,7 +29,8 @@ std::string show(const json_value_t *val) {
     char number[40];
 
     switch (json_value_type(val)) {
-    case JSON_VALUE_STRING: return std::string("'") + json_value_string(val) + "'";
+    case JSON_VALUE_STRING:
+        return std::string("'") + json_value_string(val) + "'";
     case JSON_VALUE_NUMBER:
         snprintf(number, sizeof number, "%.17g", json_value_number(val));
         return number;
@@ -45,10 +44,14 @@ std::string show(const json_value_t *val) {
         json_array_for_each(child, json_value_array(val))
             res += (res.empty() ? "" : ",") + show(child);
         return "[" + res + "]";
-    case JSON_VALUE_TRUE: return "true";
-    case JSON_VALUE_FALSE: return "false";
-    case JSON_VALUE_NULL: return "null";
-    default: return "?";
+    case JSON_VALUE_TRUE:
+        return "true";
+    case JSON_VALUE_FALSE:
+        return "false";
+    case JSON_VALUE_NULL:
+        return "null";
+    default:
+        return "?";
     }
 }
 

@@ -291,8 +291,6 @@ TEST_F(slist, safe_walk_lets_the_body_take_out) {
     }
 }
 
-TEST(containers, work_from_c) {
-    EXPECT_EQ(check_containers_in_c(), 0);
-}
+TEST(containers, work_from_c) { EXPECT_EQ(check_containers_in_c(), 0); }
 
 } // namespace

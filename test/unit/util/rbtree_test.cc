@@ -23,9 +23,7 @@ struct Item {
     struct rb_node node;
 };
 
-Item *item_of(struct rb_node *node) {
-    return rb_entry(node, struct Item, node);
-}
+Item *item_of(struct rb_node *node) { return rb_entry(node, struct Item, node); }
 
 // Equal keys go to the right, so they keep the order of insertion.
 void insert(Item *item, struct rb_root *root, struct rb_node *above = nullptr) {

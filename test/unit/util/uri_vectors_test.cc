@@ -113,12 +113,8 @@ void run_file(const std::string &name, size_t at_least) {
         run_case(one, &uri);
 }
 
-TEST(uri_vectors, valid) {
-    run_file("valid.txt", 39);
-}
+TEST(uri_vectors, valid) { run_file("valid.txt", 39); }
 
-TEST(uri_vectors, invalid) {
-    run_file("invalid.txt", 79);
-}
+TEST(uri_vectors, invalid) { run_file("invalid.txt", 79); }
 
 } // namespace
