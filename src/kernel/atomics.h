@@ -23,7 +23,7 @@ static inline bool a64_cas(uint64_t *p, uint64_t expected, uint64_t desired) {
                                        __ATOMIC_ACQUIRE);
 }
 
-static inline uint32_t a32_load(const uint32_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+static inline uint32_t a32_load(const uint32_t *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }
 static inline void a32_store(uint32_t *p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
 static inline uint32_t a32_swap(uint32_t *p, uint32_t v) {
     return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);

@@ -41,8 +41,13 @@ void Communicator::close() {
     this->stopping_ = true;
     for (unsigned i = 0; i < this->pool_->count; i++) {
         struct weft_poller *poller = &this->pool_->pollers[i];
-        if (!a32_load(&poller->born))
+        if (!a32_swap(&poller->born, 1)) { // no driver yet, and none may come while this is written
+            poller->closing = true;
+            a32_swap(&poller->born, 0);
+            if (__atomic_load_n(&poller->inbox, __ATOMIC_SEQ_CST))
+                mpoller_birth(poller);
             continue;
+        }
         a32_add(&this->pool_->live, 1); // the order itself is waited for
         poller->close_order.run = close_poller;
         poller_do(poller, &poller->close_order, 0);

@@ -93,12 +93,13 @@ void CommConnEntry::set_deadline(uint64_t when) {
 }
 
 void CommConnEntry::unlock() {
-    bool now = order_wanted || job_wanted;
-    if (!now && !rearm_wanted) {
+    // One order stands for all that is wanted until it runs; so it may never be posted as one that
+    // can wait: what comes behind it cannot wake the poller for it, since it may not have arrived
+    // there yet.
+    if (!order_wanted && !job_wanted && !rearm_wanted) {
         sys_unlock(&mutex);
         return;
     }
-    uint64_t due = now ? 0 : deadline;
     bool post = !order_posted;
     if (post) {
         order_posted = true;
@@ -108,9 +109,7 @@ void CommConnEntry::unlock() {
     struct weft_poller *home = poller;
     sys_unlock(&mutex);
     if (post)
-        poller_do(home, &order, due);
-    else
-        poller_wake(home, due); // the posted order may have been one that can wait longer
+        poller_do(home, &order, 0);
 }
 
 void CommConnEntry::run_order(struct weft_msg *msg, struct weft_poller *driver) {

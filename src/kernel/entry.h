@@ -233,17 +233,27 @@ private:
     static CommConnEntry *connect(Communicator *comm, CommTarget *target);
     static CommConnEntry *take_idle(CommTarget *target);
     static bool reuse(CommConnEntry *entry, CommSession *session);
-    static bool step(CommConnEntry *entry, CommOutcome *out);
-    static bool connected(CommConnEntry *entry, CommOutcome *out);
-    static void begin_send(CommConnEntry *entry, CommOutcome *out);
-    static void sent(CommConnEntry *entry, IoResult result);
-    static bool read_answer(CommConnEntry *entry, CommOutcome *out);
-    static void feed(CommConnEntry *entry, const char *buf, size_t size, CommOutcome *out);
-    static void complete(CommConnEntry *entry, int keep_alive, CommOutcome *out);
-    static void peer_ended(CommConnEntry *entry, CommOutcome *out);
-    static void fail(CommConnEntry *entry, int state, int error, CommOutcome *out);
-    static void leave_idle(CommConnEntry *entry);
-    static void set_receive_deadline(CommConnEntry *entry, uint64_t now);
+    static bool step(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static bool connected(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void begin_send(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void sent(CommConnEntry *entry, IoResult result)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static bool read_answer(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void feed(CommConnEntry *entry, const char *buf, size_t size, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void complete(CommConnEntry *entry, int keep_alive, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void peer_ended(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void fail(CommConnEntry *entry, int state, int error, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void leave_idle(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static void set_receive_deadline(CommConnEntry *entry, uint64_t now)
+        WEFT_TSA(requires_capability(entry->mutex));
     static void on_event(struct pollable *node, uint32_t events);
     static void on_release(struct pollable *node);
 };
@@ -266,20 +276,32 @@ public:
 
 private:
     static bool make_room(CommService *service);
-    static bool close_idle(CommConnEntry *entry, CommCloseReason reason);
-    static bool step(CommConnEntry *entry, CommOutcome *out);
-    static bool read_request(CommConnEntry *entry, CommOutcome *out);
-    static void feed(CommConnEntry *entry, const char *buf, size_t size, CommOutcome *out);
-    static bool buffer_pipeline(CommConnEntry *entry);
-    static void give_up(CommConnEntry *entry, CommCloseReason reason, int error);
-    static void time_out(CommConnEntry *entry, CommOutcome *out);
-    static bool flush_reply(CommConnEntry *entry, CommOutcome *out);
-    static void replied(CommConnEntry *entry, CommOutcome *out);
-    static void reply_failed(CommConnEntry *entry, int state, int error, CommOutcome *out);
-    static bool linger(CommConnEntry *entry);
-    static void begin_linger(CommConnEntry *entry, CommCloseReason reason);
-    static void close(CommConnEntry *entry, CommCloseReason reason);
-    static void set_receive_deadline(CommConnEntry *entry, uint64_t now);
+    static bool close_idle(CommConnEntry *entry, CommCloseReason reason)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static bool step(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static bool read_request(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void feed(CommConnEntry *entry, const char *buf, size_t size, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static bool buffer_pipeline(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static void give_up(CommConnEntry *entry, CommCloseReason reason, int error)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void time_out(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static bool flush_reply(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void replied(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void reply_failed(CommConnEntry *entry, int state, int error, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static bool linger(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static void begin_linger(CommConnEntry *entry, CommCloseReason reason)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void close(CommConnEntry *entry, CommCloseReason reason)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void set_receive_deadline(CommConnEntry *entry, uint64_t now)
+        WEFT_TSA(requires_capability(entry->mutex));
     static void on_event(struct pollable *node, uint32_t events);
     static void on_release(struct pollable *node);
 };

@@ -209,7 +209,12 @@ static uint64_t wait_time(struct weft_poller *poller) {
 
 void poller_fetch(struct weft_poller *poller) {
     uint64_t timeout = wait_time(poller);
+    struct worker *self = sys_self();
+    if (timeout)
+        worker_turn(self);
     int n = sys_epoll_wait(poller->epfd, poller->batch, POLLER_BATCH, timeout);
+    if (timeout)
+        worker_turn(self); // before an order is taken out of the inbox: see all_rest()
     if (__atomic_load_n(&poller->sleep_until, __ATOMIC_RELAXED))
         a64_store(&poller->sleep_until, 0);
     poller->now = sys_now();

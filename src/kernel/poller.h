@@ -60,6 +60,7 @@ struct weft_poller {
     struct weft_msg *inbox; // pushed by anyone, newest first
     uint64_t sleep_until;   // 0 exactly when the driver is not about to sleep, else until when
     uint32_t born;          // atomic: a driver was called for it
+    struct worker *driver;  // who drives it, or did last; with the lease
     uint32_t load;          // atomic: connections dealt to it
     unsigned index;
     struct mpoller *pool;

@@ -8,7 +8,7 @@
 
 #include "kernel/log.h"
 
-enum { FALSE_RELAY_NS = 100000, MAX_PATIENCE = 2 };
+enum { FALSE_RELAY_NS = 100000, MAX_PATIENCE = 2, REST_LOOK_NS = 1000000 };
 
 int mpoller_init(struct mpoller *pool, unsigned pollers, unsigned handlers) {
     memset(pool, 0, sizeof *pool);
@@ -47,6 +47,7 @@ static int start_worker(struct mpoller *pool) WEFT_TSA(requires_capability(pool-
         return -1;
     worker->buffer = malloc(WORKER_BUFFER);
     worker->pool = pool;
+    worker->turn = 1;
     if (!worker->buffer || sys_thread_start(&worker->thread, worker_main, worker) < 0) {
         free(worker->buffer);
         free(worker);
@@ -177,8 +178,10 @@ static void wait_idle(struct mpoller *pool, struct worker *worker)
     worker->next_idle = pool->idle;
     pool->idle = worker;
     sys_unlock(&pool->lock);
+    worker_turn(worker);
     while (a32_load(&worker->wake) == seen)
         sys_futex_wait(&worker->wake, seen, SYS_FOREVER);
+    worker_turn(worker);
     sys_lock(&pool->lock);
     if (pool->called > 0)
         pool->called--;
@@ -225,7 +228,9 @@ enum duty pool_stand_by(struct worker *worker, struct weft_poller **poller) {
         pool->watch = worker;
         a32_store(&pool->watch_called, 0);
         sys_unlock(&pool->lock);
+        worker_turn(worker);
         *poller = watch_run(worker);
+        worker_turn(worker);
         sys_lock(&pool->lock);
         if (pool->watch == worker)
             pool->watch = NULL;
@@ -247,6 +252,39 @@ static void wake_everybody(struct mpoller *pool) WEFT_TSA(requires_capability(po
     pool->idle = NULL;
 }
 
+// Nobody is inside the program's code, and nothing is on its way there. True is only worth
+// something when two looks in a row find the same sum of turns: then nobody has moved in between.
+static bool all_rest(struct mpoller *pool, const struct worker *self, uint64_t *turns) {
+    bool rest = a32_load(&pool->live) == 0 && a32_load(&pool->queued) == 0;
+    *turns = 0;
+    for (unsigned i = 0; i < pool->count; i++)
+        rest = rest && !__atomic_load_n(&pool->pollers[i].inbox, __ATOMIC_SEQ_CST);
+    sys_lock(&pool->lock);
+    for (struct worker *w = pool->all; w; w = w->next) {
+        uint32_t turn = w == self ? 0 : a32_load(&w->turn);
+        rest = rest && turn % 2 == 0;
+        *turns += turn;
+    }
+    sys_unlock(&pool->lock);
+    return rest;
+}
+
+// A callback may still begin something that ends at once, but needs its poller for that: so the
+// drivers stay until all callbacks have returned.
+static void wait_rest(struct mpoller *pool, const struct worker *self) {
+    uint64_t before = 0, turns;
+    uint32_t never = 0;
+    for (bool rested = false;;) {
+        bool rest = all_rest(pool, self, &turns);
+        if (rest && rested && turns == before)
+            return;
+        rested = rest;
+        before = turns;
+        if (!rest)
+            sys_futex_wait(&never, 0, REST_LOOK_NS);
+    }
+}
+
 void mpoller_stop(struct mpoller *pool) {
     struct worker *self = sys_self();
     if (self && self->pool == pool && self->poller && self->out &&
@@ -255,6 +293,7 @@ void mpoller_stop(struct mpoller *pool) {
         self->poller = NULL;
         pool_give_away(mine);
     }
+    wait_rest(pool, self);
     a32_swap(&pool->stopping, 1);
     // A driver publishes its sleep before it looks at `stopping` a last time.
     for (unsigned i = 0; i < pool->count; i++)

@@ -474,7 +474,8 @@ void CommServerMachine::replied(CommConnEntry *entry, CommOutcome *out) {
     out->error = 0;
     entry->session = nullptr;
     entry->seq++;
-    bool keep = entry->keep_alive != 0 && !entry->service->draining_;
+    // What has begun to arrive before the end of the service is still answered.
+    bool keep = entry->keep_alive != 0 && (!entry->service->draining_ || entry->input_size() > 0);
     if (keep && (!entry->eof || entry->input_size() > 0)) {
         entry->set_state(CommConnEntry::S_AWAITING);
         entry->set_deadline(ms_after(entry->keep_alive));

@@ -32,14 +32,18 @@ int CommSleep::start(struct mpoller *pool, SleepSession *session) {
     session->timed_.msg.run = run_order;
     a32_store(&session->state_, ARMING);
     a32_add(&pool->live, 1);
-    poller_do(session->poller_, &session->timed_.msg, expire);
+    // Due at once and not at `expire`: a cancel may overtake the order on its way, and must not
+    // wait.
+    poller_do(session->poller_, &session->timed_.msg, 0);
     return 0;
 }
 
 int CommSleep::cancel(SleepSession *session) {
-    struct weft_poller *poller = session->poller_; // once ARM_CANCELED the session may be gone
     for (;;) {
         uint32_t state = a32_load(&session->state_);
+        // Read behind the state, which start() stores last, and before the swap, after which the
+        // session may be gone.
+        struct weft_poller *poller = session->poller_;
         uint32_t next = state == ARMING  ? ARM_CANCELED
                         : state == ARMED ? CANCELING
                         : state == DUE   ? DUE_CANCELED

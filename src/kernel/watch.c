@@ -62,18 +62,20 @@ static uint64_t period(struct mpoller *pool, uint64_t now) {
 
 static bool take_over(struct worker *worker, struct weft_poller *poller, uint64_t word) {
     struct mpoller *pool = worker->pool;
-    if (!a64_cas(&poller->lease, word, lease_word((word >> 1) + 1, false)))
-        return false;
+    // Under the lock, so that the robbed worker cannot have left before it is told.
     sys_lock(&pool->lock);
-    pool->stats.relays++;
-    pool->relay_time = sys_now();
-    pool->watch = NULL;
-    if (!pool_call_worker(
-            pool)) // drive all the same: the first worker that comes back becomes the watch
-        weft_log(WEFT_LOG_WARN, "a callback blocks, and no further thread can be made: %s",
-                 strerror(errno));
+    bool taken = a64_cas(&poller->lease, word, lease_word((word >> 1) + 1, false));
+    if (taken) {
+        a32_store(&poller->driver->robbed, 1);
+        pool->stats.relays++;
+        pool->relay_time = sys_now();
+        pool->watch = NULL;
+        if (!pool_call_worker(pool)) // drive all the same: who comes back first becomes the watch
+            weft_log(WEFT_LOG_WARN, "a callback blocks, and no further thread can be made: %s",
+                     strerror(errno));
+    }
     sys_unlock(&pool->lock);
-    return true;
+    return taken;
 }
 
 // One look at all leases. Returns the poller taken over, and whether anything moved.

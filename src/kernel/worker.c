@@ -61,19 +61,22 @@ static void run_job(struct worker *worker, struct weft_poller *poller, struct we
 // Before sleeping: gives the permit up, and takes one queued completion if that was what it waited
 // for.
 static struct weft_job *before_sleep(struct worker *worker) {
-    lay_down_permit(worker);
-    if (ai32_load((int32_t *)&worker->pool->queued) == 0 || !take_permit(worker))
-        return NULL;
-    struct weft_job *job = pool_take_queued(worker->pool);
-    if (!job)
+    for (;;) {
         lay_down_permit(worker);
-    return job;
+        // Read after the permit was laid down: whoever queued while we held it has called nobody.
+        if (a32_load(&worker->pool->queued) == 0 || !take_permit(worker))
+            return NULL;
+        struct weft_job *job = pool_take_queued(worker->pool);
+        if (job)
+            return job;
+    }
 }
 
 // The loop: the next item of the batch, else of the ready list, else fetch. Ends when the poller
 // was taken from the worker, or when the pool stops and the poller has nothing left.
 static void drive(struct worker *worker, struct weft_poller *poller) {
     worker->poller = poller;
+    poller->driver = worker;
     while (worker->poller == poller) {
         struct weft_job *job;
         if (poller->batch_next < poller->batch_count) {
@@ -100,8 +103,8 @@ static void run_queued(struct worker *worker) {
 }
 
 static void judge_relay(struct worker *worker) {
-    if (worker->given) {
-        worker->given = NULL;
+    if (a32_load(&worker->robbed)) {
+        a32_store(&worker->robbed, 0);
         pool_judge_relay(worker->pool);
     }
 }

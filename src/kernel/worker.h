@@ -59,14 +59,15 @@ struct worker {
     struct mpoller *pool;
     struct weft_poller
         *poller;      // the one it drives; NULL when it drives none or found itself robbed
+    uint32_t turn;    // atomic: odd while it may run the program's code, even while it waits
     uint64_t epoch;   // under which it let the lease out
     bool out;         // true exactly when the lease was let out and it has not found itself robbed
     bool permit;      // holds a permit
     bool permit_owed; // laid its permit down for a known wait
-    const void *serving;       // the service whose session it is handling; opaque to C
-    unsigned waits;            // nested known waits
-    uint32_t wake;             // futex word: bumped to call it
-    struct weft_poller *given; // the poller it was robbed of, when it was by the watch
+    const void *serving; // the service whose session it is handling; opaque to C
+    unsigned waits;      // nested known waits
+    uint32_t wake;       // futex word: bumped to call it
+    uint32_t robbed;     // atomic: the watch took its poller, and it has not come back since
     struct worker *next_idle;
     struct worker *next; // all workers of the pool
     struct sys_thread thread;
@@ -161,6 +162,10 @@ void worker_wait_end(int cookie);
 
 // The buffer of the calling worker, NULL on other threads.
 char *worker_buffer(void);
+
+static inline void worker_turn(struct worker *worker) {
+    a32_store(&worker->turn, worker->turn + 1);
+}
 
 static inline uint64_t lease_word(uint64_t epoch, bool out) { return epoch << 1 | (out ? 1 : 0); }
 // Only the holder writes the word, so it may read it without order.

@@ -14,7 +14,11 @@
 
 #include <gtest/gtest.h>
 
+#include <condition_variable>
+#include <deque>
 #include <memory>
+#include <mutex>
+#include <thread>
 #include <vector>
 
 #include "workflow/CommScheduler.h"
@@ -172,6 +176,8 @@ protected:
 
     // A target has connections of the scheduler, so it goes after the scheduler.
     void TearDown() override {
+        if (torn_down_)
+            return;
         scheduler_.unbind(service_.get());
         EXPECT_TRUE(service_->unbound.wait());
         service_->deinit();
@@ -195,6 +201,7 @@ protected:
     std::vector<std::unique_ptr<CommSchedTarget>> targets_;
     CommScheduler scheduler_;
     std::unique_ptr<EchoService> service_;
+    bool torn_down_ = false;
 };
 
 TEST_F(KernelTest, RequestAndReply) {
@@ -332,6 +339,80 @@ TEST(Kernel, BadArguments) {
     Communicator communicator;
     EXPECT_LT(communicator.init(0, 1), 0);
     EXPECT_EQ(EINVAL, errno);
+}
+
+// A user's executor for all handle() calls: one thread and a queue.
+class OwnThread : public CommEventHandler {
+public:
+    OwnThread() : thread_([this]() { work(); }) {}
+    ~OwnThread() override { finish(); }
+
+    std::thread::id id() const { return thread_.get_id(); }
+
+private:
+    struct Item {
+        void (*routine)(void *);
+        void *context;
+    };
+
+    void schedule(void (*routine)(void *), void *context) override {
+        std::lock_guard<std::mutex> lock(mutex_);
+        items_.push_back(Item{routine, context});
+        condition_.notify_one();
+    }
+
+    // Everything that was scheduled has run when this returns.
+    void wait() override { finish(); }
+
+    void finish() {
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            over_ = true;
+            condition_.notify_one();
+        }
+        if (thread_.joinable())
+            thread_.join();
+    }
+
+    void work() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        for (;;) {
+            condition_.wait(lock, [this]() { return over_ || !items_.empty(); });
+            if (items_.empty())
+                return;
+            Item item = items_.front();
+            items_.pop_front();
+            lock.unlock();
+            item.routine(item.context);
+            lock.lock();
+        }
+    }
+
+    std::mutex mutex_;
+    std::condition_variable condition_;
+    std::deque<Item> items_;
+    bool over_ = false;
+    std::thread thread_;
+};
+
+TEST_F(KernelTest, CustomizedEventHandler) {
+    std::unique_ptr<OwnThread> own(new OwnThread);
+    std::thread::id id = own->id();
+    scheduler_.customize_event_handler(own.get());
+    CommSchedTarget *target = make_target(service_->port());
+    Event done;
+    for (int i = 0; i < 5; i++) {
+        Request *request = new Request(target, &scheduler_, "abcd", [&](Request *r) {
+            EXPECT_EQ("dcba", r->answer());
+            EXPECT_EQ(id, std::this_thread::get_id());
+            done.set();
+        });
+        Workflow::start_series_work(request, nullptr);
+    }
+    ASSERT_TRUE(done.wait(5));
+    // The handler must outlive the scheduler, so the usual end is brought forward.
+    TearDown();
+    torn_down_ = true;
 }
 
 // The number of handlers can be moved while the scheduler runs.

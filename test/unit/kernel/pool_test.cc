@@ -1,0 +1,242 @@
+// Weft - pollers and the pool: the one door, the lease, permits, the program's own executor, and how a site is judged
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel_support.h"
+
+namespace {
+
+using namespace kt;
+
+TEST(PoolTest, NeedsAPoller) {
+    CommScheduler sched;
+    errno = 0;
+    EXPECT_EQ(sched.init(0, 1), -1);
+    EXPECT_EQ(errno, EINVAL);
+}
+
+TEST(PoolTest, ThreadsAreMadeWhenFirstNeeded) {
+    CommScheduler sched;
+    ASSERT_EQ(sched.init(4, 20), 0);
+    EXPECT_EQ(sched.get_communicator()->get_pool()->workers, 0u);
+    sched.deinit();
+}
+
+struct Order : weft_msg {
+    std::function<void()> work;
+};
+
+void run_order(struct weft_msg *msg, struct weft_poller *) { static_cast<Order *>(msg)->work(); }
+
+// On the thread that let the lease out an order runs at once, and the lease goes out again under the same epoch.
+TEST(PoolTest, TheDoorIsOpenToTheDriverAndALetterBoxToOthers) {
+    Engine engine(CHM_INLINE, 1);
+    Latch done;
+    Order inner;
+    inner.run = run_order;
+    engine.after(0, [&](Timer *) {
+        weft_poller *poller = mpoller_pick(engine.pool());
+        uint64_t before = a64_load(&poller->lease);
+        EXPECT_TRUE(lease_is_out(before));
+        bool ran = false;
+        inner.work = [&] {
+            ran = true;
+            EXPECT_FALSE(lease_is_out(a64_load(&poller->lease)));
+        };
+        poller_do(poller, &inner, 0);
+        if (a64_load(&poller->lease) == before) { // else this thread was relayed meanwhile
+            EXPECT_TRUE(ran);
+        }
+        done.down();
+    });
+    ASSERT_TRUE(done.wait());
+    Latch posted(100);
+    std::vector<int> order;
+    std::vector<Order> orders(100);
+    for (int i = 0; i < 100; i++) {
+        orders[static_cast<size_t>(i)].run = run_order;
+        orders[static_cast<size_t>(i)].work = [&, i] {
+            order.push_back(i);
+            posted.down();
+        };
+        poller_do(&engine.pool()->pollers[0], &orders[static_cast<size_t>(i)], 0);
+    }
+    ASSERT_TRUE(posted.wait());
+    for (int i = 0; i < 100; i++)
+        EXPECT_EQ(order[static_cast<size_t>(i)], i) << "letters of one sender keep their order";
+}
+
+// Two permits at most, whatever comes; one more after increase, and one fewer after decrease.
+TEST(PoolTest, PermitsBoundTheCallbacks) {
+    for (int mode : {CHM_INLINE, CHM_QUEUED}) {
+        Engine engine(static_cast<enum CommHandlerMode>(mode), 2, 2);
+        std::atomic<int> running{0}, most{0};
+        auto measure = [&](int limit) {
+            constexpr int N = 12;
+            Latch done(N), full(limit);
+            most = 0;
+            for (int i = 0; i < N; i++)
+                engine.after(0, [&](Timer *) {
+                    int now = ++running;
+                    for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {
+                    }
+                    full.down();
+                    EXPECT_TRUE(full.wait()) << "fewer than " << limit << " at the same time";
+                    running--;
+                    done.down();
+                });
+            ASSERT_TRUE(done.wait());
+            EXPECT_LE(most, limit);
+        };
+        measure(2);
+        EXPECT_EQ(engine.sched.increase_handler_thread(), 0);
+        measure(3);
+        EXPECT_EQ(engine.sched.decrease_handler_thread(), 0);
+        EXPECT_EQ(engine.sched.decrease_handler_thread(), 0);
+        measure(1);
+    }
+}
+
+TEST(PoolTest, AWorkerKnowsThatItIsOne) {
+    Engine engine(CHM_AUTO, 2);
+    EXPECT_EQ(engine.sched.is_handler_thread(), 0);
+    Latch done;
+    engine.after(0, [&](Timer *) {
+        EXPECT_EQ(engine.sched.is_handler_thread(), 1);
+        done.down();
+    });
+    EXPECT_TRUE(done.wait());
+}
+
+class OwnThread : public CommEventHandler {
+public:
+    OwnThread() : thread_([this] { work(); }) {}
+    ~OwnThread() override {
+        {
+            std::lock_guard<std::mutex> guard(mutex_);
+            over_ = true;
+        }
+        cond_.notify_all();
+        thread_.join();
+    }
+    std::atomic<int> scheduled{0}, waits{0};
+    std::thread::id id() const { return thread_.get_id(); }
+
+private:
+    void schedule(void (*routine)(void *), void *context) override {
+        scheduled++;
+        std::lock_guard<std::mutex> guard(mutex_);
+        queue_.push_back({routine, context});
+        cond_.notify_one();
+    }
+    void wait() override {
+        waits++;
+        std::unique_lock<std::mutex> guard(mutex_);
+        idle_.wait(guard, [this] { return queue_.empty() && !busy_; });
+    }
+    void work() {
+        std::unique_lock<std::mutex> guard(mutex_);
+        for (;;) {
+            cond_.wait(guard, [this] { return over_ || !queue_.empty(); });
+            if (queue_.empty())
+                return;
+            auto [routine, context] = queue_.front();
+            queue_.erase(queue_.begin());
+            busy_ = true;
+            guard.unlock();
+            routine(context);
+            guard.lock();
+            busy_ = false;
+            idle_.notify_all();
+        }
+    }
+    std::mutex mutex_;
+    std::condition_variable cond_, idle_;
+    std::vector<std::pair<void (*)(void *), void *>> queue_;
+    bool over_ = false, busy_ = false;
+    std::thread thread_;
+};
+
+TEST(PoolTest, TheProgramsOwnExecutorRunsEveryHandle) {
+    OwnThread own;
+    {
+        Engine engine(CHM_AUTO, 2);
+        engine.sched.customize_event_handler(&own);
+        std::atomic<int> elsewhere{0};
+        engine.service.process = [&](Served *s) {
+            elsewhere += std::this_thread::get_id() != own.id();
+            s->answer(s->request.body);
+        };
+        Latch done(20);
+        for (int i = 0; i < 10; i++) {
+            engine.send("x", [&](Request *r) {
+                elsewhere += std::this_thread::get_id() != own.id();
+                EXPECT_EQ(r->response.body, "x");
+                done.down();
+            });
+            engine.after(0, [&](Timer *) {
+                elsewhere += std::this_thread::get_id() != own.id();
+                done.down();
+            });
+        }
+        EXPECT_TRUE(done.wait());
+        EXPECT_EQ(elsewhere, 0);
+    }
+    EXPECT_GE(own.scheduled, 30);
+    EXPECT_EQ(own.waits, 1);
+}
+
+// Short callbacks run inline; long ones come to be queued; and when they are short again they come back.
+TEST(PoolTest, ASiteTurnsToTheQueueAndBack) {
+    Engine engine(CHM_AUTO, 1);
+    std::atomic<bool> slow{false};
+    engine.service.process = [&](Served *s) {
+        uint64_t until = sys_now() + 300000;
+        while (slow && sys_now() < until) {
+        }
+        s->answer("");
+    };
+    Peer peer;
+    ASSERT_TRUE(peer.connect(engine.service.port()));
+    auto queued_of_last = [&](int calls) {
+        uint64_t before = engine.stats().queued;
+        for (int i = 0; i < calls; i++) {
+            EXPECT_TRUE(peer.send_frame(""));
+            EXPECT_EQ(peer.frame(), "");
+        }
+        return engine.stats().queued - before;
+    };
+    auto reaches = [&](bool queued) {
+        for (int i = 0; i < 200; i++) {
+            if ((queued_of_last(64) > 32) == queued)
+                return true;
+        }
+        return false;
+    };
+    EXPECT_TRUE(reaches(false));
+    slow = true;
+    EXPECT_TRUE(reaches(true));
+    slow = false;
+    EXPECT_TRUE(reaches(false));
+}
+
+// A single permit: callbacks of network tasks and timers never overlap.
+TEST(PoolTest, OneHandlerNeverOverlaps) {
+    for (int mode : {CHM_INLINE, CHM_QUEUED}) {
+        Engine engine(static_cast<enum CommHandlerMode>(mode), 4, 1);
+        std::atomic<int> inside{0}, overlaps{0};
+        Latch done(400);
+        auto one = [&] {
+            overlaps += inside++ != 0;
+            std::this_thread::yield();
+            inside--;
+            done.down();
+        };
+        for (int i = 0; i < 200; i++) {
+            engine.after(i * 1000, [&](Timer *) { one(); });
+            engine.send("x", [&](Request *) { one(); });
+        }
+        EXPECT_TRUE(done.wait());
+        EXPECT_EQ(overlaps, 0);
+    }
+}
+
+} // namespace
