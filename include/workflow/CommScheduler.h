@@ -75,8 +75,9 @@ private:
     struct weft_lock own_lock;
     struct weft_lock *load_lock; // own_lock, or the group's
     CommWaiterList waiters;
-    uint32_t freed;  // futex word: bumped at each release, for threads that block
-    bool just_freed; // on ties a group prefers a target that may have an idle connection
+    uint32_t freed;   // futex word: bumped at each release, for threads that block
+    uint32_t blocked; // how many do
+    bool just_freed;  // on ties a group prefers a target that may have an idle connection
     friend class CommSchedGroup;
     friend class CommScheduler;
     friend class CommWaiter;
@@ -108,6 +109,7 @@ private:
     size_t member_room;
     CommWaiterList waiters;
     uint32_t freed;
+    uint32_t blocked;
     friend class CommSchedTarget;
 };
 

@@ -29,6 +29,12 @@ bool wait_word(uint32_t *word, uint32_t seen, uint64_t until) {
     return true;
 }
 
+void wake_one(uint32_t *word, uint32_t blocked) {
+    a32_add(word, 1);
+    if (blocked > 0)
+        sys_futex_wake(word, 1);
+}
+
 uint64_t wait_until(int timeout) {
     return timeout < 0 ? SYS_FOREVER : sys_now() + static_cast<uint64_t>(timeout) * 1000000u;
 }
@@ -44,7 +50,7 @@ bool CommSchedObject::unpark(CommWaiter *) { return false; }
 
 CommSchedTarget::CommSchedTarget()
     : group(nullptr), connect_ms(-1), own_lock{0},
-      load_lock(&own_lock), waiters{nullptr, nullptr, 0}, freed(0), just_freed(false) {}
+      load_lock(&own_lock), waiters{nullptr, nullptr, 0}, freed(0), blocked(0), just_freed(false) {}
 
 CommSchedTarget::~CommSchedTarget() {}
 
@@ -89,21 +95,22 @@ bool CommSchedTarget::take_slot() {
 
 CommTarget *CommSchedTarget::acquire(int wait_timeout) {
     uint64_t until = wait_until(wait_timeout);
-    for (;;) {
+    uint32_t counted = 0; // whether this thread is one of the blocked
+    for (bool in_time = true;;) {
         sys_lock(this->load_lock);
-        bool taken = this->take_slot();
+        this->blocked -= counted;
+        CommTarget *target = this->take_slot() ? this : nullptr;
         uint32_t seen = __atomic_load_n(&this->freed, __ATOMIC_RELAXED);
+        counted = !target && wait_timeout != 0 && in_time ? 1 : 0;
+        this->blocked += counted;
         sys_unlock(this->load_lock);
-        if (taken)
-            return this;
-        if (wait_timeout == 0) {
-            errno = EAGAIN;
+        if (target)
+            return target;
+        if (!counted) {
+            errno = wait_timeout == 0 ? EAGAIN : ETIMEDOUT;
             return nullptr;
         }
-        if (!wait_word(&this->freed, seen, until)) {
-            errno = ETIMEDOUT;
-            return nullptr;
-        }
+        in_time = wait_word(&this->freed, seen, until);
     }
 }
 
@@ -127,35 +134,28 @@ bool CommSchedTarget::unpark(CommWaiter *waiter) {
 }
 
 void CommSchedTarget::release() {
-    CommWaiter *waiter = nullptr;
-    uint32_t *words[2] = {&this->freed, nullptr};
     sys_lock(this->load_lock);
+    CommSchedGroup *above = this->group;
     this->cur_load--;
     this->just_freed = true;
-    if (this->group) {
-        this->group->cur_load--;
-        words[1] = &this->group->freed;
-    }
-    if (this->waiters.first)
-        waiter = this->waiters.first;
-    else if (this->group)
-        waiter = this->group->waiters.first;
-    bool was_full = this->cur_load + 1 == this->max_load; // else nobody can be blocked
-    if (waiter && this->take_slot())
+    if (above)
+        above->cur_load--;
+    CommWaiter *waiter = this->waiters.first;
+    if (!waiter && above)
+        waiter = above->waiters.first;
+    if (waiter && this->take_slot()) {
         waiter->grant(this);
-    for (uint32_t *word : words) {
-        if (word && !waiter) {
-            a32_add(word, 1);
-            if (was_full)
-                sys_futex_wake(word, 1);
-        }
+    } else { // threads that block are rare, so nobody is woken unless there is one
+        wake_one(&this->freed, this->blocked);
+        if (above)
+            wake_one(&above->freed, above->blocked);
     }
     sys_unlock(this->load_lock);
 }
 
 CommSchedGroup::CommSchedGroup()
     : lock{0}, members(nullptr), member_count(0), member_room(0), waiters{nullptr, nullptr, 0},
-      freed(0) {}
+      freed(0), blocked(0) {}
 
 CommSchedGroup::~CommSchedGroup() {}
 
@@ -247,21 +247,22 @@ CommSchedTarget *CommSchedGroup::pick() {
 
 CommTarget *CommSchedGroup::acquire(int wait_timeout) {
     uint64_t until = wait_until(wait_timeout);
-    for (;;) {
+    uint32_t counted = 0; // whether this thread is one of the blocked
+    for (bool in_time = true;;) {
         sys_lock(&this->lock);
-        CommSchedTarget *target = this->pick();
+        this->blocked -= counted;
+        CommTarget *target = this->pick();
         uint32_t seen = __atomic_load_n(&this->freed, __ATOMIC_RELAXED);
+        counted = !target && wait_timeout != 0 && in_time ? 1 : 0;
+        this->blocked += counted;
         sys_unlock(&this->lock);
         if (target)
             return target;
-        if (wait_timeout == 0) {
-            errno = EAGAIN;
+        if (!counted) {
+            errno = wait_timeout == 0 ? EAGAIN : ETIMEDOUT;
             return nullptr;
         }
-        if (!wait_word(&this->freed, seen, until)) {
-            errno = ETIMEDOUT;
-            return nullptr;
-        }
+        in_time = wait_word(&this->freed, seen, until);
     }
 }
 

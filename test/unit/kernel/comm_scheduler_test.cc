@@ -99,10 +99,13 @@ TEST_F(SchedulerTest, EachReleaseWakesAThreadThatBlocks) {
             for (Peer &peer : peers)
                 peer.close();
             ASSERT_TRUE(busy.wait());
+            auto begin = std::chrono::steady_clock::now();
             while (!done.is_open())
                 script.accept(std::chrono::milliseconds(20)).close();
             for (std::thread &thread : threads)
                 thread.join();
+            // One that was not woken finds the free slot only when its time is up.
+            EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2)) << "round " << round;
         }
         if (grouped) {
             EXPECT_EQ(group.remove(&t), 0);

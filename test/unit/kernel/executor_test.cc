@@ -31,6 +31,7 @@ protected:
         ASSERT_EQ(executor.init(threads), 0);
         ASSERT_EQ(queue.init(), 0);
     }
+    void TearDown() override { executor.deinit(); } // a second time does no harm
     void run(std::function<void()> f, ExecQueue *where = nullptr,
              std::function<void(int)> ended = nullptr) {
         ASSERT_EQ(
@@ -96,7 +97,8 @@ TEST_F(ExecutorTest, ASecondSessionDoesNotWaitForTheOneAnIdleThreadWasWokenFor) 
                 },
                 &fresh, [&](int) { done.down(); });
         ASSERT_TRUE(done.wait());
-        ASSERT_FALSE(HasFailure()) << "in round " << round;
+        if (HasFailure())
+            break;
         executor.decrease_thread(); // back to one idle thread
         executor.increase_thread();
     }

@@ -114,7 +114,7 @@ TEST_P(SleepTest, TenThousandTimersCancelledAtRandom) {
     std::vector<Shared> timers(TIMERS);
     Latch done(TIMERS);
     std::atomic<int> ended{0}, wrong{0}, cancels{0};
-    std::mt19937 random(7);
+    std::mt19937 draw(7);
     std::atomic<int> started{0};
     std::vector<std::thread> threads;
     for (int n = 0; n < THREADS; n++)
@@ -133,7 +133,7 @@ TEST_P(SleepTest, TenThousandTimersCancelledAtRandom) {
             }
         });
     for (Shared &s : timers) {
-        Timer *t = new Timer(&sched, static_cast<long long>(random() % 20000000), [&](Timer *self) {
+        Timer *t = new Timer(&sched, static_cast<long long>(draw() % 20000000), [&](Timer *self) {
             std::lock_guard<std::mutex> guard(s.mutex);
             s.timer = nullptr;
             if ((self->get_error() == ECANCELED) != s.cancelled)

@@ -121,40 +121,40 @@ TEST_F(WheelTest, TheFarFutureIsKept) {
 }
 
 // How far away deadlines are, in the kinds that a server has, and then some.
-uint64_t draw_wait(std::mt19937_64 &random) {
-    switch (random() % 6) {
+uint64_t draw_wait(std::mt19937_64 &draw) {
+    switch (draw() % 6) {
     case 0:
-        return random() % (4 * TICK);
+        return draw() % (4 * TICK);
     case 1:
-        return random() % (200 * TICK);
+        return draw() % (200 * TICK);
     case 2:
-        return random() % SECOND;
+        return draw() % SECOND;
     case 3:
-        return random() % (60 * SECOND);
+        return draw() % (60 * SECOND);
     case 4:
-        return random() % (3 * DAY);
+        return draw() % (3 * DAY);
     default:
-        return (random() % 100) * TICK * 64 * 64; // on the borders of slots
+        return (draw() % 100) * TICK * 64 * 64; // on the borders of slots
     }
 }
 
 class WheelModel : public WheelTest, public testing::WithParamInterface<uint64_t> {};
 
 TEST_P(WheelModel, RandomOperations) {
-    std::mt19937_64 random(GetParam());
+    std::mt19937_64 draw(GetParam());
     std::vector<std::unique_ptr<Node>> nodes(300);
     for (auto &node : nodes) {
         node = std::make_unique<Node>();
         node->prev = nullptr;
     }
     for (int step = 0; step < 20000 && !HasFailure(); step++) {
-        Node *node = nodes[random() % nodes.size()].get();
-        switch (random() % 4) {
+        Node *node = nodes[draw() % nodes.size()].get();
+        switch (draw() % 4) {
         case 0:
         case 1:
             if (wheel_has(node))
                 remove(node);
-            add(node, random() % 50 == 0 ? now - random() % SECOND : now + draw_wait(random));
+            add(node, draw() % 50 == 0 ? now - draw() % SECOND : now + draw_wait(draw));
             break;
         case 2:
             if (wheel_has(node))
@@ -162,8 +162,8 @@ TEST_P(WheelModel, RandomOperations) {
             break;
         default: {
             uint64_t next = wheel_next(wheel.get());
-            bool to_next = random() % 2 && next != UINT64_MAX && next > now;
-            advance(to_next ? next : now + draw_wait(random) / (random() % 100 + 1));
+            bool to_next = draw() % 2 && next != UINT64_MAX && next > now;
+            advance(to_next ? next : now + draw_wait(draw) / (draw() % 100 + 1));
         }
         }
         check_next();
@@ -174,10 +174,10 @@ INSTANTIATE_TEST_SUITE_P(Seeds, WheelModel, testing::Range<uint64_t>(1, 11));
 
 // Going from one wheel_next() to the next reaches every deadline, with few detours.
 TEST_F(WheelTest, NextLeadsToEveryDeadline) {
-    std::mt19937_64 random(3);
+    std::mt19937_64 draw(3);
     std::vector<Node> nodes(2000);
     for (Node &node : nodes)
-        add(&node, now + draw_wait(random));
+        add(&node, now + draw_wait(draw));
     int steps = 0;
     while (!model.empty() && !HasFailure()) {
         advance(std::max(now, wheel_next(wheel.get())));
