@@ -315,8 +315,8 @@ private:
     std::atomic<size_t> conn_count_;
     std::atomic<bool> draining_; // unbound, or about to be: answers end their connection
     void list_fresh(CommConnEntry *entry);
-    CommConnEntry *take_oldest(bool *fresh_one);
-    void put_back(CommConnEntry *entry, bool was_used);
+    CommConnEntry *take_oldest();
+    void put_back(CommConnEntry *entry, uint64_t idle_since);
     void unlist(CommConnEntry *entry);
     void link(CommConnEntry **ends, CommConnEntry *entry);
     void unlink(CommConnEntry *entry);

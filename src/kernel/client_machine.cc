@@ -187,7 +187,16 @@ CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target
 bool CommClientMachine::reuse(CommConnEntry *entry, CommSession *session) {
     CommOutcome out;
     entry->set_lock();
-    if (entry->state != CommConnEntry::PARKED || entry->eof || entry->readable || entry->aborted) {
+    bool usable = entry->state == CommConnEntry::PARKED && !entry->eof && !entry->aborted;
+    if (usable &&
+        entry->readable) { // a read that filled the buffer leaves it so, with nothing behind
+        char byte;
+        size_t one = sizeof byte;
+        usable = entry->receive(&byte, &one) == IoResult::BLOCKED;
+    }
+    if (!usable) { // it stands in no list any more, so nobody else would end it
+        if (entry->state == CommConnEntry::PARKED)
+            entry->begin_close(CommConnEntry::CLOSING);
         entry->unlock();
         return false;
     }
@@ -387,6 +396,7 @@ void CommClientMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
         keep_alive = session->keep_alive_timeout();
     entry->set_lock();
     entry->busy = false;
+    entry->timed_out = false; // of the block before: it passed while the program took this one
     entry->received += size;
     if (result < 0) {
         fail(entry, CS_STATE_ERROR, error, out);
@@ -411,7 +421,6 @@ void CommClientMachine::complete(CommConnEntry *entry, int keep_alive, CommOutco
         return;
     }
     entry->set_state(CommConnEntry::PARKED);
-    entry->timed_out = false; // while append() ran; it was in time after all
     entry->set_deadline(ms_after(keep_alive));
     CommTarget *target = entry->target;
     entry->ref();

@@ -269,7 +269,7 @@ CommTarget *CommSchedGroup::acquire(int wait_timeout) {
 CommTarget *CommSchedGroup::acquire_or_park(CommWaiter *waiter, bool *parked) {
     sys_lock(&this->lock);
     CommSchedTarget *target = this->waiters.first ? nullptr : this->pick();
-    *parked = !target && waiter && waiter->enter(&this->waiters);
+    *parked = !target && this->member_count > 0 && waiter && waiter->enter(&this->waiters);
     sys_unlock(&this->lock);
     if (!target)
         errno = EAGAIN;

@@ -181,6 +181,11 @@ int Communicator::increase_handler_thread() {
 }
 
 int Communicator::decrease_handler_thread() {
+    // Without any permit no callback would ever run.
+    if (this->pool_->handler_limit <= 1) {
+        errno = EINVAL;
+        return -1;
+    }
     mpoller_add_permits(this->pool_, -1);
     return 0;
 }

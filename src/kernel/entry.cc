@@ -60,7 +60,7 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
       listed(false), close_reason(0), send_error(0), comm(comm_in), target(nullptr),
       service(nullptr), session(nullptr), conn(nullptr), output(nullptr), input(nullptr),
       site(nullptr), prev(nullptr), next(nullptr), receive_ms(-1), first_ms(0), keep_alive(0),
-      seq(0), listed_seq(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
+      seq(0), listed_at(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
     timer.timer.prev = nullptr;
     timer.msg.run = run_timer;
     timer.entry = order.entry = job.entry = this;

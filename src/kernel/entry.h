@@ -166,12 +166,12 @@ public:
     CommConnEntry *prev, *next;
     int receive_ms; // the session's timeouts, asked for while no lock was held
     int first_ms;
-    int keep_alive;       // ms, as the session asked; server: kept while the reply is under way
-    long long seq;        // sessions that were before the present one
-    long long listed_seq; // server: `seq` when it was last put in order of age
+    int keep_alive;     // ms, as the session asked; server: kept while the reply is under way
+    long long seq;      // sessions that were before the present one
+    uint64_t listed_at; // server: since when it was idle, when it was put in order of that
     uint64_t deadline;
     uint64_t armed_at;
-    uint64_t began;    // the message, or the lingering
+    uint64_t began;    // the message, the idle time, or the lingering
     uint64_t received; // bytes of the message
     Timer timer;
     Order order;

@@ -98,8 +98,11 @@ int Executor::request(ExecSession *session, ExecQueue *queue) {
 ExecSession *Executor::take(std::unique_lock<std::mutex> *lock) {
     for (;;) {
         bool surplus = this->threads > this->limit + this->waiting;
-        if (surplus || this->stopping) // what is queued at the end is canceled, not run
+        if (surplus || this->stopping) { // what is queued at the end is canceled, not run
+            if (this->round_first && !this->stopping)
+                this->work_cond.notify_one(); // what woke this thread is another's now
             return nullptr;
+        }
         ExecQueue *queue = this->round_first;
         if (queue) {
             ExecSession *session = queue->first;
@@ -107,6 +110,9 @@ ExecSession *Executor::take(std::unique_lock<std::mutex> *lock) {
             queue->first = session->next;
             if (queue->first)
                 this->append_queue(queue);
+            // A thread counts as idle until it runs: requests made meanwhile counted on it in vain.
+            if (this->round_first && this->idle == 0 && this->threads < this->limit + this->waiting)
+                this->start_thread();
             return session;
         }
         this->idle++;

@@ -12,8 +12,8 @@ namespace {
 
 constexpr int ACCEPT_AT_ONCE = 32;
 constexpr int BACKLOG = SOMAXCONN;
-constexpr uint64_t PAUSE_MIN_NS = 10'000'000;
-constexpr uint64_t PAUSE_MAX_NS = 1'000'000'000;
+constexpr uint32_t PAUSE_MIN_MS = 10;
+constexpr uint32_t PAUSE_MAX_MS = 1000;
 
 // A socket that already has an address (port, path) keeps it.
 bool is_bound(int fd) {
@@ -39,7 +39,7 @@ const struct pollable_ops CommListener::ops = {on_event, on_release, on_abort};
 CommListener::CommListener(Communicator *comm, CommService *service, int fd_in)
     : pollable{&ops, mpoller_pick(comm->get_pool()), 2, POLLER_NO_SLOT, fd_in}, comm_(comm),
       service_(service), reserve_(sys_open_reserve()), stopped_(0), stop_error_(0),
-      pause_ns_(PAUSE_MIN_NS), reserve_lock_{0}, pause_posted_(0) {
+      pause_ms_(PAUSE_MIN_MS), reserve_lock_{0}, pause_posted_(0) {
     start_order_.run = run_start;
     stop_order_.run = run_stop;
     pause_order_.run = run_pause;
@@ -99,8 +99,6 @@ void CommListener::run_stop(struct weft_msg *msg, struct weft_poller *poller) {
         poller_unregister(poller, self, true);
         pollable_unref(self);
     }
-    sys_close(self->fd);
-    self->fd = -1;
     poller_ready(poller, &self->ended_);
 }
 
@@ -117,6 +115,8 @@ void CommListener::run_ended(struct weft_job *job) {
 void CommListener::on_release(struct pollable *node) {
     CommListener *self = static_cast<CommListener *>(node);
     CommService *service = self->service_;
+    // Not before: a worker that lost the poller may have been about to accept.
+    sys_close(self->fd);
     if (self->reserve_ >= 0)
         sys_close(self->reserve_);
     delete self;
@@ -142,7 +142,8 @@ bool CommListener::accept_one() {
     socklen_t len = sizeof addr;
     int conn = sys_accept(fd, reinterpret_cast<struct sockaddr *>(&addr), &len);
     if (conn >= 0) {
-        pause_ns_ = PAUSE_MIN_NS;
+        if (a32_load(&pause_ms_) != PAUSE_MIN_MS)
+            a32_store(&pause_ms_, PAUSE_MIN_MS);
         CommServerMachine::accepted(comm_, service_, conn,
                                     reinterpret_cast<struct sockaddr *>(&addr), len);
         return true;
@@ -188,9 +189,10 @@ void CommListener::run_pause(struct weft_msg *msg, struct weft_poller *poller) {
     a32_store(&self->pause_posted_, 0);
     if (self->slot == POLLER_NO_SLOT || poller->closing || poller_modify(poller, self, 0) < 0)
         return;
-    poller_arm(poller, &self->resume_, poller->now + self->pause_ns_);
-    if (self->pause_ns_ < PAUSE_MAX_NS)
-        self->pause_ns_ *= 2;
+    uint32_t ms = a32_load(&self->pause_ms_);
+    poller_arm(poller, &self->resume_, poller->now + ms * UINT64_C(1000000));
+    if (ms < PAUSE_MAX_MS)
+        a32_store(&self->pause_ms_, 2 * ms);
 }
 
 void CommListener::run_resume(struct weft_msg *msg, struct weft_poller *poller) {

@@ -51,7 +51,7 @@ private:
     int reserve_;
     uint32_t stopped_; // atomic: stop was ordered
     int stop_error_;
-    uint64_t pause_ns_;
+    uint32_t pause_ms_; // atomic
     struct weft_lock reserve_lock_;
     Part<weft_msg> start_order_;
     Part<weft_msg> stop_order_;

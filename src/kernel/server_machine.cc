@@ -159,6 +159,7 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, int f
     service->list_fresh(entry);
     entry->set_lock();
     entry->set_state(CommConnEntry::S_AWAITING);
+    entry->began = entry->listed_at;
     entry->order_wanted = true;
     entry->set_deadline(ms_after(service->limits_.first_byte_timeout));
     if (service->draining_) // unbound while the program looked at the connection
@@ -275,6 +276,7 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     }
     entry->set_lock();
     entry->busy = false;
+    entry->timed_out = false; // of the block before: it passed while the program took this one
     entry->session = session;
     entry->received += size;
     if (result < 0) {
@@ -282,7 +284,6 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     } else if (result > 0) {
         entry->set_state(CommConnEntry::S_SERVING);
         entry->deadline = ENTRY_NEVER;
-        entry->timed_out = false; // while append() ran; it was in time after all
         if (!entry->save_input(buf + taken, size - taken))
             entry->aborted = true;
         out->session = session;
@@ -478,7 +479,8 @@ void CommServerMachine::replied(CommConnEntry *entry, CommOutcome *out) {
     bool keep = entry->keep_alive != 0 && (!entry->service->draining_ || entry->input_size() > 0);
     if (keep && (!entry->eof || entry->input_size() > 0)) {
         entry->set_state(CommConnEntry::S_AWAITING);
-        entry->set_deadline(ms_after(entry->keep_alive));
+        entry->began = sys_now();
+        entry->set_deadline(entry_after(entry->began, entry->keep_alive));
     } else if (entry->readable || entry->input_size() > 0) {
         begin_linger(entry, CCR_FINISHED);
     } else {
@@ -551,30 +553,30 @@ bool CommServerMachine::close_idle(CommConnEntry *entry, CommCloseReason reason)
     return true;
 }
 
-// Lists are in order of age, but a connection that was used since is found out of place and moved,
-// so serving a request costs no list operation.
 bool CommServerMachine::make_room(CommService *service) {
     return drain(service, 1, CCR_MADE_ROOM) > 0;
 }
 
+// Lists are in order of the time since which a connection is idle, as it was known when it was put
+// there. One that was used since is found out of place and put where it belongs now, so serving a
+// request costs no list operation.
 int CommServerMachine::drain(CommService *service, size_t max, CommCloseReason reason) {
     int closed = 0;
     for (size_t looked = 2 * service->conn_count_; looked > 0 && static_cast<size_t>(closed) < max;
          looked--) {
-        bool fresh;
-        CommConnEntry *entry = service->take_oldest(&fresh);
+        CommConnEntry *entry = service->take_oldest();
         if (!entry)
             break;
         entry->set_lock();
-        bool used_since =
-            max < SIZE_MAX && (entry->seq != entry->listed_seq || (fresh && entry->seq > 0));
-        entry->listed_seq = entry->seq;
-        bool done = !used_since && close_idle(entry, reason);
+        bool idle = entry->state == CommConnEntry::S_AWAITING;
+        bool in_place = idle && entry->listed_at == entry->began;
+        bool done = (in_place || max == SIZE_MAX) && close_idle(entry, reason);
+        uint64_t since = idle && !in_place ? entry->began : sys_now();
         entry->unlock();
         if (done)
             closed++;
         else
-            service->put_back(entry, true);
+            service->put_back(entry, since);
         entry->unref();
     }
     return closed;

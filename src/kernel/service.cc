@@ -129,10 +129,13 @@ uint64_t CommService::get_close_count(enum CommCloseReason reason) const {
 // The lists are linked at the newest end and read at the oldest. `listed` and the links are guarded
 // by `lock`.
 void CommService::link(CommConnEntry **ends, CommConnEntry *entry) {
-    entry->next = nullptr;
-    entry->prev = ends[NEWEST];
-    (entry->prev ? entry->prev->next : ends[0]) = entry;
-    ends[NEWEST] = entry;
+    CommConnEntry *older = ends[NEWEST];
+    while (older && older->listed_at > entry->listed_at)
+        older = older->prev;
+    entry->prev = older;
+    entry->next = older ? older->next : ends[0];
+    (older ? older->next : ends[0]) = entry;
+    (entry->next ? entry->next->prev : ends[NEWEST]) = entry;
     entry->listed = true;
 }
 
@@ -146,16 +149,16 @@ void CommService::unlink(CommConnEntry *entry) {
 void CommService::list_fresh(CommConnEntry *entry) {
     sys_lock(&this->lock_);
     entry->listed_used = false;
+    entry->listed_at = sys_now();
     this->link(this->ages_[0], entry);
     this->conn_count_++;
     sys_unlock(&this->lock_);
 }
 
-CommConnEntry *CommService::take_oldest(bool *fresh_one) {
+CommConnEntry *CommService::take_oldest() {
     sys_lock(&this->lock_);
     CommConnEntry *entry = this->ages_[0][0] ? this->ages_[0][0] : this->ages_[1][0];
     if (entry) {
-        *fresh_one = !entry->listed_used;
         this->unlink(entry);
         entry->ref();
     }
@@ -163,14 +166,17 @@ CommConnEntry *CommService::take_oldest(bool *fresh_one) {
     return entry;
 }
 
-void CommService::put_back(CommConnEntry *entry, bool was_used) {
+// Among those that have made a request, by the time since which it is idle.
+void CommService::put_back(CommConnEntry *entry, uint64_t idle_since) {
     sys_lock(&this->lock_);
     sys_lock(&entry->mutex);
     bool closed = entry->closed;
+    if (!closed)
+        entry->listed_at = idle_since;
     sys_unlock(&entry->mutex);
     if (!closed) {
-        entry->listed_used = was_used;
-        this->link(this->ages_[was_used ? 1 : 0], entry);
+        entry->listed_used = true;
+        this->link(this->ages_[1], entry);
     }
     sys_unlock(&this->lock_);
 }

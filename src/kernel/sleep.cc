@@ -78,21 +78,23 @@ void CommSleep::run_order(struct weft_msg *msg, struct weft_poller *poller) {
     case ARMING:
         if (a32_cas(&session->state_, ARMING, ARMED)) {
             if (poller->closing && a32_cas(&session->state_, ARMED, DUE_STOPPED)) {
-                make_due(session, poller, DUE_STOPPED);
+                make_due(session, poller);
                 return;
             }
             wheel_add(&poller->wheel, &timed->timer, timed->timer.expire);
             return;
         }
-        make_due(session, poller, DUE_CANCELED); // canceled on the way
+        a32_store(&session->state_, DUE_CANCELED);
+        make_due(session, poller); // canceled on the way
         return;
     case ARM_CANCELED:
-        make_due(session, poller, DUE_CANCELED);
+        a32_store(&session->state_, DUE_CANCELED);
+        make_due(session, poller);
         return;
     case ARMED: {
         State due = poller->closing ? DUE_STOPPED : DUE;
         if (a32_cas(&session->state_, ARMED, due))
-            make_due(session, poller, due);
+            make_due(session, poller);
         else // canceled this moment: the order to take it out will come
             a32_store(&session->state_, CANCEL_FIRED);
         return;
@@ -100,13 +102,15 @@ void CommSleep::run_order(struct weft_msg *msg, struct weft_poller *poller) {
     case CANCELING:
         if (wheel_has(&timed->timer)) {
             wheel_remove(&poller->wheel, &timed->timer);
-            make_due(session, poller, DUE_CANCELED);
+            a32_store(&session->state_, DUE_CANCELED);
+            make_due(session, poller);
         } else {
             a32_store(&session->state_, CANCEL_FIRED);
         }
         return;
     default: // CANCEL_FIRED
-        make_due(session, poller, DUE_CANCELED);
+        a32_store(&session->state_, DUE_CANCELED);
+        make_due(session, poller);
         return;
     }
 }
@@ -135,8 +139,8 @@ void CommSleep::run_handle(struct weft_job *job) {
 
 void CommSleep::refuse(SleepSession *session) { session->handle(SS_STATE_DISRUPTED, 0); }
 
-void CommSleep::make_due(SleepSession *session, struct weft_poller *poller, State due) {
-    a32_store(&session->state_, due);
+// The caller has set the state, which is not stored again: a cancel may have changed DUE already.
+void CommSleep::make_due(SleepSession *session, struct weft_poller *poller) {
     session->job_.run = run_due;
     poller_ready(poller, &session->job_);
 }

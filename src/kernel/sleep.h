@@ -44,7 +44,7 @@ private:
     static void run_order(struct weft_msg *msg, struct weft_poller *poller);
     static void run_due(struct weft_job *job);
     static void run_handle(struct weft_job *job);
-    static void make_due(SleepSession *session, struct weft_poller *poller, State due);
+    static void make_due(SleepSession *session, struct weft_poller *poller);
 };
 
 #endif

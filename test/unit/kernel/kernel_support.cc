@@ -190,7 +190,11 @@ void Engine::stop() {
 
 mpoller_stats Engine::stats() {
     sys_lock(&pool()->lock);
-    mpoller_stats copy = pool()->stats;
+    const mpoller_stats &now = pool()->stats;
+    mpoller_stats copy = {}; // without `looks`, which is counted under no lock
+    copy.relays = now.relays;
+    copy.given = now.given;
+    copy.queued = now.queued;
     sys_unlock(&pool()->lock);
     return copy;
 }

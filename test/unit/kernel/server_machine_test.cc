@@ -1,4 +1,4 @@
-// Weft - the server machine: its limits and reasons, lingering, half-closed and slow peers, and the ways to end a session
+// Weft - the server machine: limits and reasons, lingering, half-closed and slow peers, the ways to end a session
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel_support.h"
 
@@ -149,8 +149,7 @@ TEST_P(ServerMachine, APushThatDoesNotFitIsShort) {
         EXPECT_GT(n, 0);
         EXPECT_LT(n, static_cast<int>(LARGE.size()));
         errno = 0;
-        while ((n = s->push(LARGE)) > 0) {
-        }
+        while ((n = s->push(LARGE)) > 0) {}
         EXPECT_EQ(n, -1);
         EXPECT_EQ(errno, EAGAIN);
         s->drop();
@@ -330,10 +329,8 @@ TEST_P(ServerMachine, RenewBeginsTheTimesAnew) {
     EXPECT_EQ(peer.frame(), "abcd");
 }
 
-// Half of the time of the test is the grace of five seconds.
-TEST_P(ServerMachine, MinimumRate) {
-    if (GetParam() != CHM_INLINE)
-        GTEST_SKIP() << "takes five seconds, and makes no difference by mode";
+// Takes five seconds, the grace, and makes no difference by mode.
+TEST_P(ServerCut, MinimumRate) {
     bind([](CommServiceLimits *l) { l->min_receive_rate = 1000000; });
     Peer peer = connect();
     ASSERT_TRUE(peer.send(Message::frame(std::string(100, 'x')).substr(0, 50)));
@@ -407,7 +404,8 @@ TEST_P(ServerMachine, ARequestWithoutAFreeDescriptorIsRefusedAndServiceRecovers)
     for (Peer &peer : made)
         peer = Peer(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     struct rlimit low = old;
-    low.rlim_cur = static_cast<rlim_t>(made.back().fd() + 1); // every lower one may be taken by nobody
+    low.rlim_cur =
+        static_cast<rlim_t>(made.back().fd() + 1); // every lower one may be taken by nobody
     std::vector<int> holes;
     for (int fd; (fd = dup(0)) >= 0 && fd < made.back().fd();)
         holes.push_back(fd);
@@ -458,9 +456,9 @@ TEST_P(ServerMachine, TheConnectionObjectIsDeletedOnceAfterItsLastSession) {
     EXPECT_EQ(deleted, 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Modes, ServerMachine, testing::Values(CHM_INLINE, CHM_QUEUED),
-                         [](const testing::TestParamInfo<int> &row) { return mode_name(row.param); });
-INSTANTIATE_TEST_SUITE_P(Modes, ServerCut, testing::Values(CHM_INLINE),
-                         [](const testing::TestParamInfo<int> &row) { return mode_name(row.param); });
+std::string row_name(const testing::TestParamInfo<int> &row) { return mode_name(row.param); }
+
+INSTANTIATE_TEST_SUITE_P(Modes, ServerMachine, testing::Values(CHM_INLINE, CHM_QUEUED), row_name);
+INSTANTIATE_TEST_SUITE_P(Modes, ServerCut, testing::Values(CHM_INLINE), row_name);
 
 } // namespace
