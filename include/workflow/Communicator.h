@@ -408,7 +408,7 @@ private:
     static void schedule(struct mpoller *pool, struct weft_job *job);
     static void run_scheduled(void *job);
     bool enter();
-    int listen(CommService *service, int fd);
+    int listen(CommService *service, int fd, bool own);
 
     struct mpoller *pool_;
     CommEventHandler *event_handler_;

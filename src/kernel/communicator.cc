@@ -121,16 +121,17 @@ int Communicator::shutdown(CommSession *session) {
 int Communicator::bind(CommService *service) {
     if (!this->enter())
         return -1;
-    int fd = CommListener::open(service);
-    int ret = fd < 0 ? -1 : this->listen(service, fd);
+    bool own;
+    int fd = CommListener::open(service, &own);
+    int ret = fd < 0 ? -1 : this->listen(service, fd, own);
     int error = errno;
     mpoller_leave(this->pool_);
     errno = error;
     return ret;
 }
 
-int Communicator::listen(CommService *service, int fd) {
-    CommListener *listener = new (std::nothrow) CommListener(this, service, fd);
+int Communicator::listen(CommService *service, int fd, bool own) {
+    CommListener *listener = new (std::nothrow) CommListener(this, service, fd, own);
     if (!listener) {
         sys_close(fd);
         errno = ENOMEM;

@@ -36,9 +36,9 @@ bool is_out_of_descriptors(int error) {
 
 const struct pollable_ops CommListener::ops = {on_event, on_release, on_abort};
 
-CommListener::CommListener(Communicator *comm, CommService *service, int fd_in)
+CommListener::CommListener(Communicator *comm, CommService *service, int fd_in, bool own)
     : pollable{&ops, mpoller_pick(comm->get_pool()), 2, POLLER_NO_SLOT, fd_in}, comm_(comm),
-      service_(service), reserve_(sys_open_reserve()), stopped_(0), stop_error_(0),
+      service_(service), reserve_(sys_open_reserve()), own_(own), stopped_(0), stop_error_(0),
       pause_ms_(PAUSE_MIN_MS), reserve_lock_{0}, pause_posted_(0) {
     start_order_.run = run_start;
     stop_order_.run = run_stop;
@@ -50,14 +50,15 @@ CommListener::CommListener(Communicator *comm, CommService *service, int fd_in)
     resume_.listener = ended_.listener = this;
 }
 
-int CommListener::open(CommService *service) {
+int CommListener::open(CommService *service, bool *own) {
     int fd = service->create_listen_fd();
     if (fd < 0)
         return -1;
     struct sockaddr_storage addr = {};
     socklen_t len = sizeof addr;
     bool ok = sys_set_nonblock(fd) == 0;
-    if (ok && !sys_is_listening(fd))
+    *own = ok && !sys_is_listening(fd);
+    if (*own)
         ok = (is_bound(fd) || sys_bind(fd, service->bind_addr_, service->addrlen_) == 0) &&
              sys_listen(fd, BACKLOG) == 0;
     // Port 0 stands for one that the system picks: the service shall know which.
@@ -87,6 +88,8 @@ void CommListener::stop(int error) {
         return;
     if (error)
         stop_error_ = error;
+    if (own_) // nobody can connect any more when this returns; the poller closes the descriptor
+        sys_shutdown(fd, SHUT_RDWR);
     poller_do(poller, &stop_order_, 0);
 }
 

@@ -230,7 +230,8 @@ enum duty pool_stand_by(struct worker *worker, struct weft_poller **poller) {
         sys_unlock(&pool->lock);
         worker_turn(worker);
         *poller = watch_run(worker);
-        worker_turn(worker);
+        if (!*poller) // who takes a poller over has turned already
+            worker_turn(worker);
         sys_lock(&pool->lock);
         if (pool->watch == worker)
             pool->watch = NULL;
@@ -260,6 +261,7 @@ static bool all_rest(struct mpoller *pool, const struct worker *self, uint64_t *
     for (unsigned i = 0; i < pool->count; i++)
         rest = rest && !__atomic_load_n(&pool->pollers[i].inbox, __ATOMIC_SEQ_CST);
     sys_lock(&pool->lock);
+    rest = rest && !pool->orphans;
     for (struct worker *w = pool->all; w; w = w->next) {
         uint32_t turn = w == self ? 0 : a32_load(&w->turn);
         rest = rest && turn % 2 == 0;

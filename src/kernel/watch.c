@@ -66,6 +66,7 @@ static bool take_over(struct worker *worker, struct weft_poller *poller, uint64_
     sys_lock(&pool->lock);
     bool taken = a64_cas(&poller->lease, word, lease_word((word >> 1) + 1, false));
     if (taken) {
+        worker_turn(worker); // no longer at rest, from the moment it has the poller
         a32_store(&poller->driver->robbed, 1);
         pool->stats.relays++;
         pool->relay_time = sys_now();

@@ -1,7 +1,7 @@
 // Weft - model of a poller's inbox and its driver's sleep, above store buffers
 // SPDX-License-Identifier: Apache-2.0
 //
-// poller.c: post(), wake_before(), wait_time(), poller_fetch(), drain_inbox(). One driver, two posters; each message arms
+// poller.c: post(), poller_wake(), wait_time(), poller_fetch(), drain_inbox(). One driver, two posters; each message arms
 // a timer at its `due` when it is drained. A plain store of sleep_until goes through the driver's store buffer, of one
 // entry, since all stores between two of its exchanges write the same 0; exchanges and compare-and-swaps empty it.
 // The clock moves only when nobody else can, so a message that is drained after its time was slept over.
@@ -33,7 +33,7 @@ proctype Poster(byte m) {
         pushed[m] = 1; // post(): the compare-and-swap of the list's head
         inbox++
     }
-    until = sleep_until; // wake_before()
+    until = sleep_until; // poller_wake()
     if
     :: until > due[m] ->
         atomic {

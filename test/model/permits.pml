@@ -5,11 +5,13 @@
 // that came later is done. Blocked callbacks are fewer than the permits, so everything ends, whatever the schedule,
 // unless a completion is stranded in the queue, a poller has no driver, or the watch is missing: all of these show as
 // an invalid end state. That callbacks under permits never outnumber the permits is an assertion.
-#define STOP_LEAVES true
-#define LEAVE_COUNTS 0
-#define WATCH_LEAVES true
-#define DRIVER_LEAVES skip
-#define NO_SLEEP(p) false
+#define TURN_ODD skip
+#define TURN_EVEN skip
+#define SLEEP skip
+#define AWAKE (len(inbox[mine]) > 0)
+#define AFTER_INBOX skip
+#define CLOSE skip
+#define USER_CODE skip
 #define SPAWN skip
 byte started;
 #define either 2
@@ -21,7 +23,7 @@ byte started;
 // A run is one choice of kinds (K0, K1, ...) and sites (S0, ...: `either` stands for both).
 inline draw(j, k, site) {
     kind[j] = k;
-    spawned[j] = NONE;
+    spawned[j] = NONE; after[j] = NONE;
     if
     :: site != 1 -> long_site[j] = 0
     :: site != 0 -> long_site[j] = 1

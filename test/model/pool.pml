@@ -5,6 +5,9 @@
 // (jobs), H (handler_threads) and add the processes that bring work. What lease.pml and inbox.pml prove is taken for
 // granted here: taking and losing a lease is one step, and a driver that sleeps wakes for a message.
 //
+// Both define TURN_ODD and TURN_EVEN (worker.turn), SLEEP, AWAKE, CLOSE and AFTER_INBOX (the steps of poller_fetch()),
+// USER_CODE and SPAWN; in permits.pml, where nobody stops the pool, most of them do nothing.
+//
 // A section under mpoller.lock is one atomic step that waits for `lock` to be free; pool_queue() holds the lock over two
 // steps, since its order of counting and reading matters to those who hold no lock.
 #define NONE 255
@@ -13,21 +16,24 @@
 #else
 #define RELAY_IF(x) && x
 #endif
+#define FREE(j) (free[j] || kind[j] == APPENDS)
 #define LIMIT (H + 2 * NP + 1 + waiting) // worker_limit()
 
-mtype = { SHORT, BLOCKS, WAITS, APPENDS };
+mtype = { SHORT, BLOCKS, WAITS, YIELDS, APPENDS }; // YIELDS: a declared wait for something that is already there
 
 mtype kind[NJ];    // what the job's user code does
 bit long_site[NJ]; // its site is queued
 byte home[NJ];     // the poller it arrives on
 bit done[NJ];
-byte spawned[NJ];  // the job that its user code defers, NONE for none
+byte spawned[NJ];  // the job that its user code defers at first, NONE for none
+byte after[NJ];    // the same, at its end
+bit free[NJ];      // was deferred, so asks for no permit
 
 short permits = H;
 byte queued;
 chan queue = [NJ] of { byte };
 bit lock;
-chan orphans = [NP] of { byte };
+chan orphans = [NP] of { byte }; // the code's list is last in, first out: see take_orphan()
 byte idle_count;
 bit idle[NW]; // the code's list is last in, first out; who is called makes no difference, so the lowest is
 bit woken[NW]; // worker.wake moved on since the worker looked
@@ -41,8 +47,6 @@ bit born[NP];
 byte driver[NP] = NONE;
 bit out[NP];
 bit stuck[NP];
-bit closing[NP];
-
 byte running;  // ghost: callbacks that run under a permit and never waited
 byte departed; // threads that ended
 
@@ -64,7 +68,7 @@ inline pool_call_worker(ok) {
         :: else ->
             if
             :: workers < LIMIT && started < NW -> // start_worker()
-                run Worker(started); started++; workers++; called++
+                run Worker(started); started++; workers++; called++; TURN_ODD
             :: else ->
                 if
                 :: watch == NONE -> ok = false
@@ -76,10 +80,23 @@ inline pool_call_worker(ok) {
     w = 0
 }
 
-inline call_for_rest() {
+#ifdef BUG_NO_WATCH_FOR_QUEUE
+#define NO_WATCH(taken) (watch == NONE && taken == 0)
+#else
+#define NO_WATCH(taken) (watch == NONE)
+#endif
+inline call_for_rest(taken) {
     if
-    :: len(orphans) > 0 || (queued > 0 && permits > 0) || watch == NONE -> pool_call_worker(ok)
+    :: len(orphans) > 0 || (queued > taken && permits > 0) || NO_WATCH(taken) -> pool_call_worker(ok); ok = 0
     :: else
+    fi
+}
+
+inline take_orphan() {
+    orphans ? mine;
+    if
+    :: nempty(orphans) -> orphans ! mine; orphans ? mine // the newer of two
+    :: empty(orphans)
     fi
 }
 
@@ -177,9 +194,18 @@ inline try_lease() { // lease_take_back()
 #define later_done(j) (((j) >= 0 || done[0]) && ((j) >= 1 || NJ < 2 || done[1 % NJ]) && \
     ((j) >= 2 || NJ < 3 || done[2 % NJ]) && ((j) >= 3 || NJ < 4 || done[3 % NJ]))
 
+inline take_over() {
+    driver[mine] = me; out[mine] = 0; stuck[mine] = 0; watch = NONE;
+#ifndef BUG_WATCH_TAKES_AT_REST
+    TURN_ODD; // with the lease, under the lock
+#endif
+    pool_call_worker(ok); ok = 0
+}
+
 proctype Worker(byte me) {
     byte mine = NONE; // worker.poller
     byte job = NONE;
+    byte next = NONE; // the job being deferred
     byte w;
     bit permit, owed, greeted, ok, off_lease;
     // off_lease: the job runs in run_queued(), not in drive()
@@ -212,21 +238,12 @@ stand_by:
 find_duty: // holds the lock in effect: every way here is within one atomic step
     atomic {
         if
-        :: orphans ? mine -> driver[mine] = me; out[mine] = 0; call_for_rest(); ok = 0; goto drive
-        :: empty(orphans) && queued > 0 && permits > 0 ->
-            if
-#ifdef BUG_NO_WATCH_FOR_QUEUE
-            :: queued > 1 -> call_for_rest(); ok = 0
-#else
-            :: queued > 1 || watch == NONE -> call_for_rest(); ok = 0
-#endif
-            :: else
-            fi;
-            goto worker_main
-        :: empty(orphans) && !(queued > 0 && permits > 0) && stopping && STOP_LEAVES ->
-            workers = workers - LEAVE_COUNTS; departed++; goto leave
-        :: empty(orphans) && !(queued > 0 && permits > 0) && !(stopping && STOP_LEAVES)
+        :: nempty(orphans) -> take_orphan(); driver[mine] = me; out[mine] = 0; call_for_rest(0); goto drive
+        :: empty(orphans) && queued > 0 && permits > 0 -> call_for_rest(1); goto worker_main
+        :: empty(orphans) && !(queued > 0 && permits > 0) && stopping -> departed++; goto leave
+        :: empty(orphans) && !(queued > 0 && permits > 0) && !stopping
         fi;
+        TURN_EVEN;
         if
         :: watch == NONE -> watch = me; watch_called = 0; goto watch_run
         :: else -> woken[me] = 0; idle[me] = 1; idle_count++; goto wait_idle
@@ -235,7 +252,7 @@ find_duty: // holds the lock in effect: every way here is within one atomic step
 wait_idle:
 end_idle:
     atomic {
-        woken[me] && !lock -> woken[me] = 0;
+        woken[me] && !lock -> woken[me] = 0; TURN_ODD;
         if
         :: called > 0 -> called--
         :: else
@@ -245,14 +262,16 @@ end_idle:
 watch_run:
 end_watch: // lease.pml shows that it sees whoever is stuck; here it may take any poller that is out
     if
-    :: atomic { (stopping && WATCH_LEAVES || watch_called) && !lock -> watch = NONE; goto find_duty }
-    :: atomic { out[0] RELAY_IF(stuck[0]) -> mine = 0; driver[0] = me; out[0] = 0; stuck[0] = 0 }
+    :: atomic { (stopping || watch_called) && !lock -> TURN_ODD; watch = NONE; goto find_duty }
+    :: atomic { !lock && out[0] RELAY_IF(stuck[0]) -> mine = 0; take_over() }
 #if NP > 1
-    :: atomic { out[1] RELAY_IF(stuck[1]) -> mine = 1; driver[1] = me; out[1] = 0; stuck[1] = 0 }
+    :: atomic { !lock && out[1] RELAY_IF(stuck[1]) -> mine = 1; take_over() }
 #endif
     fi;
-    atomic { !lock -> watch = NONE; pool_call_worker(ok); ok = 0 } // take_over()
-    atomic { !lock -> call_for_rest(); ok = 0 }                    // pool_stand_by()
+#ifdef BUG_WATCH_TAKES_AT_REST
+    atomic { TURN_ODD }
+#endif
+    atomic { !lock -> call_for_rest(0) } // pool_stand_by()
 
 drive:
     if
@@ -261,7 +280,7 @@ drive:
         atomic {
             ready[mine] ? job; out[mine] = 1; off_lease = 0;
             if
-            :: kind[job] == APPENDS -> goto user_code // the program's parser: no permit asked
+            :: FREE(job) -> goto user_code // a deferred job, or the program's parser: no permit asked
             :: else -> goto deliver
             fi
         }
@@ -288,22 +307,24 @@ another_look:
     goto another_look;
 #endif
 fetch: // poller_fetch(); a driver without anything to do sleeps here
+    SLEEP;
 end_fetch:
     atomic {
-        len(inbox[mine]) > 0 || NO_SLEEP(mine) ->
+        AWAKE ->
+        CLOSE;
         do
         :: inbox[mine] ? job -> ready[mine] ! job
         :: empty(inbox[mine]) -> break
         od;
-        job = NONE;
+        job = NONE
+    }
+    AFTER_INBOX;
+    atomic {
         if
         :: !(stopping && is_empty(mine)) -> goto drive
-        :: else
+        :: else -> mine = NONE; goto worker_main
         fi
     }
-    DRIVER_LEAVES;
-    mine = NONE;
-    goto worker_main;
 
 deliver: // mpoller_deliver()
     atomic {
@@ -321,18 +342,19 @@ deliver: // mpoller_deliver()
 
 user_code:
     atomic {
+        USER_CODE;
         if
-        :: kind[job] != APPENDS -> assert(permit); running++; assert(running <= H)
+        :: !FREE(job) -> assert(permit); running++; assert(running <= H)
         :: else
         fi;
         if
-        :: spawned[job] != NONE -> goto spawn
+        :: spawned[job] != NONE -> next = spawned[job]; goto spawn
         :: else
         fi
     }
 spawned_it:
     if
-    :: atomic { kind[job] == SHORT -> running--; done[job] = 1 }
+    :: kind[job] == SHORT
     :: kind[job] == BLOCKS || kind[job] == APPENDS ->
         atomic {
             if
@@ -340,15 +362,15 @@ spawned_it:
             :: else
             fi
         }
+        later_done(job)
+    :: kind[job] == WAITS || kind[job] == YIELDS -> // worker_wait_begin()
         atomic {
-            later_done(job) -> done[job] = 1;
+            waiting++;
             if
-            :: kind[job] == BLOCKS -> running--
+            :: !FREE(job) -> running--
             :: else
             fi
         }
-    :: kind[job] == WAITS -> // worker_wait_begin()
-        atomic { waiting++; running-- }
         if
         :: mine != NONE && out[mine] ->
             atomic { try_lease() }
@@ -358,12 +380,30 @@ spawned_it:
             fi
         :: else
         fi;
-        owed = 1;
-        lay_down_permit();
-        pool_call_for_queue();
-        atomic { later_done(job) -> waiting--; owed = 0; permits--; permit = 1; done[job] = 1 } // worker_wait_end()
+        if
+        :: permit -> owed = 1; lay_down_permit(); pool_call_for_queue()
+        :: else
+        fi;
+        atomic { // worker_wait_end()
+            kind[job] == YIELDS || later_done(job) -> waiting--;
+            if
+            :: owed -> owed = 0; permits--; permit = 1
+            :: else
+            fi
+        }
     fi;
-    job = NONE;
+    if
+    :: after[job] != NONE -> next = after[job]; goto spawn
+    :: else
+    fi;
+user_code_done:
+    atomic {
+        if
+        :: !FREE(job) && kind[job] != WAITS && kind[job] != YIELDS -> running--
+        :: else
+        fi;
+        done[job] = 1; job = NONE
+    }
 item_done:
     atomic {
         if
@@ -386,7 +426,10 @@ run_queued:
     fi;
 spawn:
     SPAWN;
-    goto spawned_it;
+    if
+    :: atomic { next == spawned[job] -> next = NONE; goto spawned_it }
+    :: atomic { else -> next = NONE; goto user_code_done }
+    fi;
 leave:
     skip
 }

@@ -37,7 +37,8 @@ check() {
     fi
 }
 
-# Name, what is expected, model, then defines. KIND:SITE is the next job, its site 0 (inline), 1 (queued), or either.
+# Name, what is expected, model, then defines. KIND:SITE is the next job, its site 0 (inline), 1 (queued), or
+# either; KIND alone is a deferred job.
 list() {
     cat <<'RUNS'
 lease holds lease
@@ -57,13 +58,22 @@ permits-queue-before-greeting fails permits BUG_QUEUE_BEFORE_GREETING NP=1 NW=5 
 permits-no-watch-for-queue fails permits BUG_NO_WATCH_FOR_QUEUE NP=1 NW=4 H=2 BLOCKS:1 APPENDS:0 SHORT:0
 permits-one-look-before-sleep fails permits BUG_ONE_LOOK NP=1 NW=4 H=2 FOREIGN=1 SHORT:0 BLOCKS:1 SHORT:1
 permits-read-before-counting fails permits BUG_READ_PERMITS_FIRST NP=1 NW=4 H=2 FOREIGN=1 SHORT:0 BLOCKS:1 SHORT:1
-exit-robbed holds exit NP=1 NW=4 H=1 BLOCKS:0
-exit-waiting holds exit NP=1 NW=3 H=1 WAITS:1
-exit-queued holds exit NP=1 NW=3 H=1 SHORT:1
-exit-two-pollers holds exit NP=2 NW=3 H=1 SHORT:1
-exit-drivers-leave-for-good fails exit BUG_LEAVE_FOR_GOOD NP=1 NW=4 H=1 SHORT:1
-exit-watch-leaves-first fails exit BUG_WATCH_LEAVES_FIRST NP=1 NW=5 H=1 BLOCKS:0
-exit-late-birth-sleeps fails exit BUG_LATE_BIRTH_SLEEPS NP=2 NW=4 H=1 SHORT:0
+exit-robbed holds exit NP=1 NW=4 H=1 BLOCKS:0 APPENDS
+exit-waiting holds exit NP=1 NW=3 H=1 WAITS:1 APPENDS
+exit-two-pollers holds exit NP=2 NW=3 H=1 SHORT:1 SHORT
+exit-false-relays holds exit FALSE_RELAYS NP=1 NW=3 H=1 AFTER1=2 SHORT:0 YIELDS SHORT
+exit-yields holds exit NP=1 NW=3 H=1 AFTER1=2 SHORT:1 YIELDS SHORT
+exit-orphan holds exit FAR NP=2 NW=3 H=1 AFTER0=2 YIELDS:1 SHORT SHORT
+exit-interrupted holds exit INTERRUPTS=1 NP=1 NW=3 H=1 SHORT:1 SHORT
+exit-no-rest-no-driver fails exit BUG_NO_WAIT_REST LOSS_ONLY NP=1 NW=3 H=1 SHORT:1 SHORT
+exit-no-rest-no-watch fails exit BUG_NO_WAIT_REST LOSS_ONLY NP=1 NW=5 H=1 BLOCKS:0 APPENDS
+exit-one-look-for-rest fails exit BUG_ONE_LOOK_FOR_REST LOSS_ONLY NP=1 NW=3 H=1 AFTER1=2 SHORT:1 YIELDS SHORT
+exit-turns-not-compared fails exit BUG_TURNS_NOT_COMPARED NP=1 NW=3 H=1 AFTER1=2 SHORT:1 YIELDS SHORT
+exit-turn-after-inbox fails exit BUG_TURN_AFTER_INBOX NP=2 NW=3 H=1 SHORT:1 SHORT
+exit-watch-takes-at-rest fails exit BUG_WATCH_TAKES_AT_REST LOSS_ONLY FALSE_RELAYS NP=1 NW=3 H=1 AFTER1=2 SHORT:0 YIELDS SHORT
+exit-orphans-unseen fails exit BUG_ORPHANS_UNSEEN LOSS_ONLY FAR NP=2 NW=3 H=1 AFTER0=2 AFTER1=3 YIELDS:1 SHORT SHORT SHORT
+exit-close-without-look fails exit BUG_CLOSE_WITHOUT_LOOK NP=2 NW=3 H=1 SHORT:1 SHORT
+exit-sleep-past-stop fails exit BUG_SLEEP_PAST_STOP INTERRUPTS=1 NP=1 NW=3 H=1 SHORT:1 SHORT
 RUNS
 }
 
@@ -72,11 +82,12 @@ one() {
     read -r -a words <<<"$1"
     for word in "${words[@]:3}"; do
         case $word in
+        SHORT | BLOCKS | WAITS | YIELDS | APPENDS) defines+=("-DK$jobs=$word") && jobs=$((jobs + 1)) ;;
         *:*) defines+=("-DK$jobs=${word%:*}" "-DS$jobs=${word#*:}") && jobs=$((jobs + 1)) ;;
         *) defines+=("-D$word") ;;
         esac
     done
-    [ "${words[2]}" != permits ] || defines+=("-DNJ=$jobs")
+    [ "$jobs" -eq 0 ] || defines+=("-DNJ=$jobs")
     check "${words[@]:0:3}" ${defines[@]+"${defines[@]}"} >"$dir/${words[0]}.out" 2>&1
 }
 

@@ -232,7 +232,10 @@ void Stream::arrive_reset(int why) {
     this->changed(0);
 }
 
+// Also what shutdown(2) does to a listening descriptor; closing it afterwards changes nothing more.
 void Listener::closed() {
+    if (is_closed)
+        return;
     is_closed = true;
     net->unlisten(this);
     for (auto &stream : queue) {

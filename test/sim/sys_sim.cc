@@ -94,6 +94,10 @@ int sys_accept(int fd, struct sockaddr *addr, socklen_t *len) {
         world->fail("accept(%d): the descriptor was closed and is another's now", fd);
     if (drawn_error(world->tuning.interrupted, {EINTR}))
         return -1;
+    if (listener->is_closed) { // shut down
+        errno = EINVAL;
+        return -1;
+    }
     if (listener->queue.empty()) {
         errno = EAGAIN;
         return -1;
@@ -154,9 +158,16 @@ ssize_t sys_sendv(int fd, const struct iovec *vectors, int count) {
 
 int sys_shutdown(int fd, int how) {
     world->point(sim::AT_CALL);
-    if (how != SHUT_WR)
-        world->fail("shutdown(%d): only the sending side is expected", how);
     world->trace("shutdown(%d)", fd);
+    if (how == SHUT_RDWR) {
+        auto listener = net->as<sim::Listener>(fd);
+        if (!listener)
+            world->fail("shutdown(%d): only a listener is shut on both sides", fd);
+        listener->closed();
+        return 0;
+    }
+    if (how != SHUT_WR)
+        world->fail("shutdown(%d, %d): only the sending side is expected", fd, how);
     return stream(fd)->shut_sending();
 }
 
