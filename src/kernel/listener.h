@@ -17,10 +17,11 @@
 
 class CommListener : public pollable {
 public:
-    // Takes fd over. The order that registers it must follow. What is its own ends listening the moment it
-    // is stopped; a descriptor that was handed in may be somebody else's too.
+    // Takes fd over. The order that registers it must follow. What is its own ends listening the
+    // moment it is stopped; a descriptor that was handed in may be somebody else's too.
     CommListener(Communicator *comm, CommService *service, int fd, bool own);
-    // Opens the listening descriptor of a service; *own when it was not listening before. -1 with errno.
+    // Opens the listening descriptor of a service; *own when it was not listening before. -1 with
+    // errno.
     static int open(CommService *service, bool *own);
     void start();
     // Drops the service's reference.

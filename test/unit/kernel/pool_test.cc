@@ -193,8 +193,7 @@ TEST(PoolTest, ASiteTurnsToTheQueueAndBack) {
     // The answer is given by the test's own thread: the callback itself is short on every build.
     engine.service.process = [&](Served *s) {
         uint64_t until = sys_now() + 300000;
-        while (slow && sys_now() < until) {
-        }
+        while (slow && sys_now() < until) {}
         served = s;
     };
     Peer peer;
