@@ -41,7 +41,7 @@ public:
     }
 
     // Begins the request. An immediate failure calls handle(CS_STATE_ERROR, errno) on this thread.
-    virtual void dispatch();
+    void dispatch() override;
 
 protected:
     int state;
@@ -54,7 +54,7 @@ protected:
     CommScheduler *scheduler;
 
     // Keeps the result and ends the task.
-    virtual void handle(int state, int error);
+    void handle(int state, int error) override;
 
 private:
     static void resume(CommSession *session, CommTarget *target, int state, int error);

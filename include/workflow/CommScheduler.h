@@ -58,16 +58,16 @@ public:
     void deinit();
 
     // For subclasses of CommScheduler and for requests that were not begun after all.
-    virtual void release();
+    void release() override;
 
     CommSchedTarget();
-    virtual ~CommSchedTarget();
+    ~CommSchedTarget() override;
 
 private:
-    virtual CommTarget *acquire(int wait_timeout);
-    virtual CommTarget *acquire_or_park(CommWaiter *waiter, bool *parked);
-    virtual bool unpark(CommWaiter *waiter);
-    virtual int waiter_timeout() const;
+    CommTarget *acquire(int wait_timeout) override;
+    CommTarget *acquire_or_park(CommWaiter *waiter, bool *parked) override;
+    bool unpark(CommWaiter *waiter) override;
+    int waiter_timeout() const override;
     bool take_slot();
 
     CommSchedGroup *group; // changed only while no load is on the target
@@ -94,13 +94,13 @@ public:
     int remove(CommSchedTarget *target);
 
     CommSchedGroup();
-    virtual ~CommSchedGroup();
+    ~CommSchedGroup() override;
 
 private:
-    virtual CommTarget *acquire(int wait_timeout);
-    virtual CommTarget *acquire_or_park(CommWaiter *waiter, bool *parked);
-    virtual bool unpark(CommWaiter *waiter);
-    virtual int waiter_timeout() const;
+    CommTarget *acquire(int wait_timeout) override;
+    CommTarget *acquire_or_park(CommWaiter *waiter, bool *parked) override;
+    bool unpark(CommWaiter *waiter) override;
+    int waiter_timeout() const override;
     CommSchedTarget *pick();
 
     struct weft_lock lock;

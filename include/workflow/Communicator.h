@@ -406,7 +406,7 @@ public:
 
 private:
     static void schedule(struct mpoller *pool, struct weft_job *job);
-    static void run_scheduled(void *job);
+    static void run_scheduled(void *context);
     bool enter();
     int listen(CommService *service, int fd, bool own);
 

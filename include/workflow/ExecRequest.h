@@ -18,7 +18,7 @@ public:
 
     // An executor that ends answers ES_STATE_CANCELED, any other failure ES_STATE_ERROR, on this
     // thread.
-    virtual void dispatch() {
+    void dispatch() override {
         if (this->executor->request(this, this->queue) >= 0)
             return;
         if (errno == ECANCELED)
@@ -33,7 +33,7 @@ protected:
     ExecQueue *queue;
     Executor *executor;
 
-    virtual void handle(int state_in, int error_in) {
+    void handle(int state_in, int error_in) override {
         this->state = state_in;
         this->error = error_in;
         this->subtask_done();

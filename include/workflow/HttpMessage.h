@@ -85,12 +85,12 @@ public:
     void set_parser_rules(const http_parser_rules_t *rules) { this->parser->rules = rules; }
 
 protected:
-    virtual int encode(struct iovec vectors[], int max);
-    virtual int append(const void *buf, size_t *size);
+    int encode(struct iovec vectors[], int max) override;
+    int append(const void *buf, size_t *size) override;
     using ProtocolMessage::append;
 
     // The peer has closed: completes a message that lasts until then.
-    virtual int finish();
+    int finish() override;
 
     http_parser_t *parser; // points to the one below
     size_t cur_size;       // bytes consumed by append so far
@@ -121,11 +121,11 @@ private:
 
 public:
     HttpMessage(bool is_resp);
-    virtual ~HttpMessage();
+    ~HttpMessage() override;
 
     // Bodies keep their addresses. The source is empty afterwards.
-    HttpMessage(HttpMessage &&message);
-    HttpMessage &operator=(HttpMessage &&message);
+    HttpMessage(HttpMessage &&message) noexcept;
+    HttpMessage &operator=(HttpMessage &&message) noexcept;
 };
 
 class HttpRequest : public HttpMessage {
@@ -143,11 +143,11 @@ public:
 protected:
     // Answers "100 Continue" when asked for, and a request that breaks the rules with its status,
     // by feedback().
-    virtual int append(const void *buf, size_t *size);
+    int append(const void *buf, size_t *size) override;
     using HttpMessage::append;
 
     // Answers 408 to a request that did not come in time.
-    virtual void abandon(int error);
+    void abandon(int error) override;
 
 private:
     int answer_error(int status, int error);
@@ -180,7 +180,7 @@ public:
 
 protected:
     // Drops interim responses (1xx) other than 101.
-    virtual int append(const void *buf, size_t *size);
+    int append(const void *buf, size_t *size) override;
     using HttpMessage::append;
 
 private:
@@ -205,8 +205,8 @@ public:
     bool set_chunk_data(const void *data, size_t size);
 
 protected:
-    virtual int encode(struct iovec vectors[], int max);
-    virtual int append(const void *buf, size_t *size);
+    int encode(struct iovec vectors[], int max) override;
+    int append(const void *buf, size_t *size) override;
     using ProtocolMessage::append;
 
 private:
@@ -221,9 +221,9 @@ private:
 
 public:
     HttpMessageChunk();
-    virtual ~HttpMessageChunk();
-    HttpMessageChunk(HttpMessageChunk &&chunk);
-    HttpMessageChunk &operator=(HttpMessageChunk &&chunk);
+    ~HttpMessageChunk() override;
+    HttpMessageChunk(HttpMessageChunk &&chunk) noexcept;
+    HttpMessageChunk &operator=(HttpMessageChunk &&chunk) noexcept;
 };
 
 } // namespace protocol

@@ -18,10 +18,10 @@ private:
 
 protected:
     // EOVERFLOW when fewer than eight vectors are left for a message.
-    virtual int encode(struct iovec vectors[], int max);
+    int encode(struct iovec vectors[], int max) override;
 
     // The receive timeouts begin anew with each message.
-    virtual int append(const void *buf, size_t *size);
+    int append(const void *buf, size_t *size) override;
 
 public:
     PackageWrapper(ProtocolMessage *msg) : ProtocolWrapper(msg) {}

@@ -18,11 +18,11 @@ class ProtocolMessage : public CommMessageOut, public CommMessageIn {
 protected:
     // Fills at most `max` vectors, whose bytes stay valid until the message is sent. The number
     // filled, or -1 with errno. Here: ENOSYS.
-    virtual int encode(struct iovec vectors[], int max);
+    int encode(struct iovec vectors[], int max) override;
 
     // Takes received bytes; *size becomes the number consumed. 1: complete, 0: more needed, -1 with
     // errno. Here: passes all to the next.
-    virtual int append(const void *buf, size_t *size);
+    int append(const void *buf, size_t *size) override;
 
     // The simple form, which consumes all. Here: ENOSYS.
     virtual int append(const void *buf, size_t size);
@@ -47,18 +47,18 @@ public:
 protected:
     // These go through the wrapper, if there is one: only the outermost message is known to the
     // connection.
-    virtual int feedback(const void *buf, size_t size);
-    virtual void renew();
+    int feedback(const void *buf, size_t size) override;
+    void renew() override;
     void head_begins();
     void head_complete();
 
-    virtual ProtocolMessage *inner() { return this; }
+    ProtocolMessage *inner() override { return this; }
 
     // The peer has ended its sending: 1 if that completes the message.
-    virtual int finish() { return 0; }
+    int finish() override { return 0; }
 
     // The incomplete message is about to be given up; a last answer may be sent by feedback().
-    virtual void abandon(int error) { (void)error; }
+    void abandon(int error) override { (void)error; }
 
     size_t size_limit;
 
@@ -68,11 +68,11 @@ private:
 
 public:
     ProtocolMessage() : size_limit((size_t)-1), attachment_(NULL), wrapper_(NULL) {}
-    virtual ~ProtocolMessage();
+    ~ProtocolMessage() override;
 
     // Limit and attachment move; a wrapper stays with the message it wraps.
-    ProtocolMessage(ProtocolMessage &&message);
-    ProtocolMessage &operator=(ProtocolMessage &&message);
+    ProtocolMessage(ProtocolMessage &&message) noexcept;
+    ProtocolMessage &operator=(ProtocolMessage &&message) noexcept;
 
     ProtocolMessage(const ProtocolMessage &) = delete;
     ProtocolMessage &operator=(const ProtocolMessage &) = delete;
@@ -84,11 +84,11 @@ public:
 // borrowed.
 class ProtocolWrapper : public ProtocolMessage {
 protected:
-    virtual int encode(struct iovec vectors[], int max);
-    virtual int append(const void *buf, size_t *size);
-    virtual ProtocolMessage *inner();
-    virtual int finish();
-    virtual void abandon(int error);
+    int encode(struct iovec vectors[], int max) override;
+    int append(const void *buf, size_t *size) override;
+    ProtocolMessage *inner() override;
+    int finish() override;
+    void abandon(int error) override;
 
     // From now on this is wrapped.
     void set_message(ProtocolMessage *msg);
@@ -106,9 +106,9 @@ protected:
 
 public:
     ProtocolWrapper(ProtocolMessage *msg);
-    virtual ~ProtocolWrapper();
-    ProtocolWrapper(ProtocolWrapper &&wrapper);
-    ProtocolWrapper &operator=(ProtocolWrapper &&wrapper);
+    ~ProtocolWrapper() override;
+    ProtocolWrapper(ProtocolWrapper &&wrapper) noexcept;
+    ProtocolWrapper &operator=(ProtocolWrapper &&wrapper) noexcept;
 };
 
 } // namespace protocol

@@ -49,7 +49,7 @@ public:
                  int ssl_connect_ms, int response_ms, size_t max_connections);
         void deinit();
 
-        virtual void release();
+        void release() override;
 
         int state; // 0; for whoever owns a fixed connection, who can see by it that it was made
                    // anew
@@ -57,7 +57,7 @@ public:
         RouteTarget();
 
     private:
-        virtual CommConnection *new_connection(int connect_fd);
+        CommConnection *new_connection(int connect_fd) override;
 
         wf::detail::RouteEntry *entry_; // told when a request ends while `leaving_`
         std::atomic<bool> leaving_;

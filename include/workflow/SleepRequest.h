@@ -14,7 +14,7 @@ public:
     SleepRequest(CommScheduler *scheduler_in) : state(-1), error(0), scheduler(scheduler_in) {}
 
     // Arms the timer. A failure (EINVAL) calls handle(SS_STATE_ERROR, errno) on this thread.
-    virtual void dispatch() {
+    void dispatch() override {
         if (this->scheduler->sleep(this) < 0)
             this->handle(SS_STATE_ERROR, errno);
     }
@@ -27,7 +27,7 @@ protected:
     int error;
     CommScheduler *scheduler;
 
-    virtual void handle(int state_in, int error_in) {
+    void handle(int state_in, int error_in) override {
         this->state = state_in;
         this->error = error_in;
         this->subtask_done();

@@ -52,7 +52,7 @@ public:
 
     // Dispatches all children in order of index on the calling thread. `this` may be gone when the
     // last was dispatched.
-    virtual void dispatch();
+    void dispatch() override;
 
 protected:
     SubTask **subtasks;

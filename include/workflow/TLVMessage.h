@@ -22,8 +22,8 @@ public:
     void set_value(std::string text) { this->value = std::move(text); }
 
 protected:
-    virtual int encode(struct iovec vectors[], int max);
-    virtual int append(const void *buf, size_t *size);
+    int encode(struct iovec vectors[], int max) override;
+    int append(const void *buf, size_t *size) override;
     using ProtocolMessage::append;
 
     int type;

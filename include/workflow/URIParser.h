@@ -48,9 +48,9 @@ public:
     }
 
     // The source is left empty, with URI_STATE_INIT.
-    ParsedURI(ParsedURI &&uri) { take(uri); }
+    ParsedURI(ParsedURI &&uri) noexcept { take(uri); }
 
-    ParsedURI &operator=(ParsedURI &&uri) {
+    ParsedURI &operator=(ParsedURI &&uri) noexcept {
         if (this != &uri) {
             deinit();
             take(uri);

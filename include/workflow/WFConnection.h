@@ -44,7 +44,7 @@ public:
     WFConnection() : context_(NULL), deleter_(NULL) {}
 
 protected:
-    virtual ~WFConnection() {
+    ~WFConnection() override {
         if (this->deleter_) {
             (*this->deleter_)(this->get_context());
             delete this->deleter_;

@@ -38,10 +38,10 @@ public:
           ep_params_(ENDPOINT_PARAMS_DEFAULT) {}
 
 protected:
-    virtual void dispatch();
-    virtual SubTask *done();
+    void dispatch() override;
+    SubTask *done() override;
 
-    virtual ~WFResolverTask() {}
+    ~WFResolverTask() override {}
 
     struct WFNSParams ns_params_;
     unsigned int dns_ttl_default_; // s
@@ -55,15 +55,15 @@ private:
 class WFDnsResolver : public WFNSPolicy {
 public:
     // Resolves with the parameters of the process's settings.
-    virtual WFRouterTask *create_router_task(const struct WFNSParams *params,
-                                             router_callback_t callback);
+    WFRouterTask *create_router_task(const struct WFNSParams *params,
+                                     router_callback_t callback) override;
 
     // What to ask for names that neither cache nor hosts file knows, instead of getaddrinfo() on
     // the DNS threads; NULL restores that. Borrowed. Before the first task.
     void set_lookup(wf::detail::Lookup *lookup);
 
     WFDnsResolver();
-    virtual ~WFDnsResolver();
+    ~WFDnsResolver() override;
 
 private:
     WFDnsResolver(const WFDnsResolver &);

@@ -16,8 +16,8 @@ class WFFuture {
 public:
     WFFuture() {}
     WFFuture(std::future<RES> &&fr) : future_(std::move(fr)) {}
-    WFFuture(WFFuture &&move) : future_(std::move(move.future_)) {}
-    WFFuture &operator=(WFFuture &&move) {
+    WFFuture(WFFuture &&move) noexcept : future_(std::move(move.future_)) {}
+    WFFuture &operator=(WFFuture &&move) noexcept {
         this->future_ = std::move(move.future_);
         return *this;
     }
@@ -80,9 +80,9 @@ template <typename RES>
 class PromiseBase {
 public:
     PromiseBase() : future_(this->promise_.get_future()) {}
-    PromiseBase(PromiseBase &&move)
+    PromiseBase(PromiseBase &&move) noexcept
         : promise_(std::move(move.promise_)), future_(std::move(move.future_)) {}
-    PromiseBase &operator=(PromiseBase &&move) {
+    PromiseBase &operator=(PromiseBase &&move) noexcept {
         this->promise_ = std::move(move.promise_);
         this->future_ = std::move(move.future_);
         return *this;
@@ -110,8 +110,8 @@ template <typename RES>
 class WFPromise : public wf::detail::PromiseBase<RES> {
 public:
     WFPromise() {}
-    WFPromise(WFPromise &&move) : wf::detail::PromiseBase<RES>(std::move(move)) {}
-    WFPromise &operator=(WFPromise &&move) {
+    WFPromise(WFPromise &&move) noexcept : wf::detail::PromiseBase<RES>(std::move(move)) {}
+    WFPromise &operator=(WFPromise &&move) noexcept {
         wf::detail::PromiseBase<RES>::operator=(std::move(move));
         return *this;
     }
@@ -124,8 +124,8 @@ template <>
 class WFPromise<void> : public wf::detail::PromiseBase<void> {
 public:
     WFPromise() {}
-    WFPromise(WFPromise &&move) : wf::detail::PromiseBase<void>(std::move(move)) {}
-    WFPromise &operator=(WFPromise &&move) {
+    WFPromise(WFPromise &&move) noexcept : wf::detail::PromiseBase<void>(std::move(move)) {}
+    WFPromise &operator=(WFPromise &&move) noexcept {
         wf::detail::PromiseBase<void>::operator=(std::move(move));
         return *this;
     }

@@ -31,12 +31,12 @@ public:
     void succeed(WFGraphNode &node) { node.precede(*this); }
 
 protected:
-    virtual SubTask *done();
+    SubTask *done() override;
 
     std::vector<WFGraphNode *> successors;
 
     WFGraphNode() : WFCounterTask(0, nullptr) {}
-    virtual ~WFGraphNode() {}
+    ~WFGraphNode() override {}
 
     friend class WFGraphTask;
     friend class wf::detail::GraphSeries;
@@ -68,7 +68,7 @@ public:
     void set_callback(std::function<void(WFGraphTask *)> cb) { this->callback = std::move(cb); }
 
 protected:
-    virtual SubTask *done();
+    SubTask *done() override;
 
     std::function<void(WFGraphTask *)> callback;
 
@@ -76,7 +76,7 @@ public:
     WFGraphTask(std::function<void(WFGraphTask *)> &&cb) : callback(std::move(cb)), body_(NULL) {}
 
 protected:
-    virtual ~WFGraphTask();
+    ~WFGraphTask() override;
 
 private:
     void complete();

@@ -31,7 +31,7 @@ protected:
     RouteManager::RouteResult result;
     std::function<void(WFRouterTask *)> callback;
 
-    virtual SubTask *done() {
+    SubTask *done() override {
         SeriesWork *series = series_of(this);
 
         if (this->callback)
@@ -45,7 +45,7 @@ public:
     WFRouterTask(std::function<void(WFRouterTask *)> &&cb) : callback(std::move(cb)) {}
 
 protected:
-    virtual ~WFRouterTask() {}
+    ~WFRouterTask() override {}
 };
 
 // What a policy remembers about one client task across its attempts. The client task calls the

@@ -44,7 +44,7 @@ public:
     WFServerBase(const struct WFServerParams *params_in) : params(*params_in), conn_count(0) {
         this->reset();
     }
-    virtual ~WFServerBase() {}
+    ~WFServerBase() override {}
 
     // Listens. Without a family IPv4, without a host any address; port 0 lets the system pick one.
     // 0, or -1 with errno: EINVAL for a host that is none, EADDRINUSE and so on from the system,
@@ -85,8 +85,8 @@ public:
 protected:
     struct WFServerParams params;
 
-    virtual int create_listen_fd();
-    virtual WFConnection *new_connection(int accept_fd);
+    int create_listen_fd() override;
+    WFConnection *new_connection(int accept_fd) override;
     void delete_connection(WFConnection *conn);
 
     std::atomic<size_t> conn_count;
@@ -97,7 +97,7 @@ private:
     void reset();
     int init(const struct sockaddr *bind_addr, socklen_t addrlen);
     void check_not_inside(const char *what) const;
-    virtual void handle_unbound();
+    void handle_unbound() override;
 
     int given_fd; // what serve() was given, while it binds; else -1
     Phase phase;  // under the mutex
@@ -119,7 +119,7 @@ public:
         : WFServerBase(&SERVER_PARAMS_DEFAULT), process(std::move(proc)) {}
 
 protected:
-    virtual CommSession *new_session(long long seq, CommConnection *conn);
+    CommSession *new_session(long long seq, CommConnection *conn) override;
 
     std::function<void(WFNetworkTask<REQ, RESP> *)> process; // tasks keep a reference to it
 };

@@ -72,7 +72,7 @@ public:
     }
 
 protected:
-    virtual SubTask *done() {
+    SubTask *done() override {
         SeriesWork *series = series_of(this);
 
         if (this->callback)
@@ -93,7 +93,7 @@ public:
           callback(std::move(cb)) {}
 
 protected:
-    virtual ~WFThreadTask() {}
+    ~WFThreadTask() override {}
 };
 
 // A request and its response over one connection; the base of client and server tasks.
@@ -184,10 +184,10 @@ public:
     }
 
 protected:
-    virtual int send_timeout() { return this->send_timeo; }
-    virtual int receive_timeout() { return this->receive_timeo; }
-    virtual int keep_alive_timeout() { return this->keep_alive_timeo; }
-    virtual int first_timeout() { return this->watch_timeo; }
+    int send_timeout() override { return this->send_timeo; }
+    int receive_timeout() override { return this->receive_timeo; }
+    int keep_alive_timeout() override { return this->keep_alive_timeo; }
+    int first_timeout() override { return this->watch_timeo; }
 
     int send_timeo;
     int receive_timeo;
@@ -203,7 +203,7 @@ protected:
         : CommRequest(object_in, scheduler_in), user_data(NULL), send_timeo(-1), receive_timeo(-1),
           keep_alive_timeo(0), watch_timeo(0), callback(std::move(cb)) {}
 
-    virtual ~WFNetworkTask() {}
+    ~WFNetworkTask() override {}
 };
 
 // A wait for time. Its callback runs on a thread of the engine.
@@ -227,7 +227,7 @@ public:
     void set_callback(std::function<void(WFTimerTask *)> cb) { this->callback = std::move(cb); }
 
 protected:
-    virtual SubTask *done();
+    SubTask *done() override;
 
     std::function<void(WFTimerTask *)> callback;
 
@@ -236,7 +236,7 @@ public:
         : SleepRequest(scheduler_in), user_data(NULL), callback(std::move(cb)) {}
 
 protected:
-    virtual ~WFTimerTask() {}
+    ~WFTimerTask() override {}
 };
 
 // A task that ends when it is dispatched, and has no callback. The base of what needs no engine to
@@ -259,9 +259,9 @@ public:
     int get_error() const { return this->error; }
 
 protected:
-    virtual void dispatch() { this->subtask_done(); }
+    void dispatch() override { this->subtask_done(); }
 
-    virtual SubTask *done() {
+    SubTask *done() override {
         SeriesWork *series = series_of(this);
         delete this;
         return series->pop();
@@ -274,7 +274,7 @@ public:
     WFGenericTask() : user_data(NULL), state(WFT_STATE_UNDEFINED), error(0) {}
 
 protected:
-    virtual ~WFGenericTask() {}
+    ~WFGenericTask() override {}
 };
 
 // Ends when it was started and counted `target` times, on the thread that does the last of these.
@@ -291,8 +291,8 @@ public:
     void set_callback(std::function<void(WFCounterTask *)> cb) { this->callback = std::move(cb); }
 
 protected:
-    virtual void dispatch();
-    virtual SubTask *done();
+    void dispatch() override;
+    SubTask *done() override;
 
     std::atomic<unsigned int> value; // what is still to be counted; the dispatch counts once
     std::function<void(WFCounterTask *)> callback;
@@ -302,7 +302,7 @@ public:
         : value(target_value + 1), callback(std::move(cb)) {}
 
 protected:
-    virtual ~WFCounterTask() {}
+    ~WFCounterTask() override {}
 };
 
 // Ends when it was started and sent a message.
@@ -317,8 +317,8 @@ public:
     void set_callback(std::function<void(WFMailboxTask *)> cb) { this->callback = std::move(cb); }
 
 protected:
-    virtual void dispatch();
-    virtual SubTask *done();
+    void dispatch() override;
+    SubTask *done() override;
 
     void **mailbox;
     std::atomic<int> flag; // bits: dispatched, sent
@@ -332,7 +332,7 @@ public:
         : mailbox(&this->user_data), flag(0), callback(std::move(cb)) {}
 
 protected:
-    virtual ~WFMailboxTask() {}
+    ~WFMailboxTask() override {}
 };
 
 // Ends with the first of several messages. Exactly `candidates` messages must be submitted, NULL
@@ -348,8 +348,8 @@ public:
     void set_callback(std::function<void(WFSelectorTask *)> cb) { this->callback = std::move(cb); }
 
 protected:
-    virtual void dispatch();
-    virtual SubTask *done();
+    void dispatch() override;
+    SubTask *done() override;
 
     std::atomic<void *> message;
     std::atomic<int> flag;     // bits: dispatched, decided
@@ -366,7 +366,7 @@ public:
     WFSelectorTask(size_t candidates, std::function<void(WFSelectorTask *)> &&cb);
 
 protected:
-    virtual ~WFSelectorTask() {}
+    ~WFSelectorTask() override {}
 };
 
 // Starts another task when it was started itself and signalled: that task runs right behind it in
@@ -378,8 +378,8 @@ public:
     virtual void signal(void *msg);
 
 protected:
-    virtual void dispatch();
-    virtual SubTask *done();
+    void dispatch() override;
+    SubTask *done() override;
 
     std::atomic<int> flag; // bits: dispatched, signalled
     SubTask *task;         // NULL when handed over
@@ -390,7 +390,7 @@ public:
     WFConditional(SubTask *task_in) : flag(0), task(task_in), msgbuf(&this->user_data) {}
 
 protected:
-    virtual ~WFConditional();
+    ~WFConditional() override;
 };
 
 // A function to run on a thread of an executor; the callback follows on the same thread.
@@ -414,7 +414,7 @@ public:
     void set_callback(std::function<void(WFGoTask *)> cb) { this->callback = std::move(cb); }
 
 protected:
-    virtual SubTask *done();
+    SubTask *done() override;
 
     std::function<void(WFGoTask *)> callback;
 
@@ -423,7 +423,7 @@ public:
         : ExecRequest(queue_in, executor_in), user_data(NULL) {}
 
 protected:
-    virtual ~WFGoTask() {}
+    ~WFGoTask() override {}
 };
 
 // Runs the tasks that create() makes, one after another, until it makes none.
@@ -436,8 +436,8 @@ public:
     void set_callback(std::function<void(WFRepeaterTask *)> cb) { this->callback = std::move(cb); }
 
 protected:
-    virtual void dispatch();
-    virtual SubTask *done();
+    void dispatch() override;
+    SubTask *done() override;
 
     std::function<SubTask *(WFRepeaterTask *)> create;
     std::function<void(WFRepeaterTask *)> callback;
@@ -448,7 +448,7 @@ public:
         : create(std::move(create_in)), callback(std::move(cb)) {}
 
 protected:
-    virtual ~WFRepeaterTask() {}
+    ~WFRepeaterTask() override {}
 };
 
 // A series as one task.
@@ -474,10 +474,10 @@ public:
         this->callback = std::move(cb);
     }
 
-    virtual void dispatch();
+    void dispatch() override;
 
 protected:
-    virtual SubTask *done();
+    SubTask *done() override;
 
     SubTask *first;
     std::function<void(const WFModuleTask *)> callback;
@@ -490,7 +490,7 @@ public:
     }
 
 protected:
-    virtual ~WFModuleTask();
+    ~WFModuleTask() override;
 };
 
 #include "detail/network_task.h"

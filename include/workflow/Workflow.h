@@ -183,20 +183,20 @@ public:
 
     void set_callback(parallel_callback_t cb) { this->callback = std::move(cb); }
 
-    virtual void dispatch();
+    void dispatch() override;
 
     ParallelWork(const ParallelWork &) = delete;
     ParallelWork &operator=(const ParallelWork &) = delete;
 
 protected:
-    virtual SubTask *done();
+    SubTask *done() override;
 
     void *context;
     parallel_callback_t callback;
 
     ParallelWork(parallel_callback_t &&cb);
     ParallelWork(SeriesWork *const all_series[], size_t n, parallel_callback_t &&cb);
-    virtual ~ParallelWork();
+    ~ParallelWork() override;
 
 private:
     void reserve(size_t n);

@@ -183,7 +183,7 @@ int CommSchedGroup::add(CommSchedTarget *target) {
         error = EBUSY;
     if (!error && this->member_count == this->member_room) {
         size_t room = this->member_room ? 2 * this->member_room : 8;
-        void *grown = realloc(this->members, room * sizeof *this->members);
+        void *grown = realloc(this->members, room * sizeof(CommSchedTarget *));
         if (grown) {
             this->members = static_cast<CommSchedTarget **>(grown);
             this->member_room = room;

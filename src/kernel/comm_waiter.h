@@ -29,7 +29,7 @@ public:
 
 private:
     int duration(struct timespec *value) override;
-    void handle(int state, int error) override;
+    void handle(int result, int error) override;
     void unref();
 
     CommWaiterList *list_;

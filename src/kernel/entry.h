@@ -201,7 +201,7 @@ inline uint64_t entry_min(uint64_t a, uint64_t b) { return a < b ? a : b; }
 // The server side of an entry carries the peer's address as a target.
 class CommPeer : public CommTarget {
 public:
-    void set(CommConnEntry *owner, const struct sockaddr *addr, socklen_t len);
+    void set(CommConnEntry *owner_in, const struct sockaddr *from, socklen_t len);
     ~CommPeer() override;
 
 private:

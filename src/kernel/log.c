@@ -61,6 +61,7 @@ void weft_log_at(struct weft_log_site *site, enum weft_log_level level, const ch
     if ((int)level < __atomic_load_n(&least_level, __ATOMIC_RELAXED) || !may_speak(site, &left_out))
         return;
     va_start(args, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) - it does not follow va_start here
     int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (left_out && n > 0 && (size_t)n < sizeof text)

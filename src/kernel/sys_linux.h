@@ -139,7 +139,7 @@ static inline bool sys_futex_wait(uint32_t *word, uint32_t expected, uint64_t ti
         t = sys_timespec(timeout_ns);
     long r = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
                      timeout_ns == SYS_FOREVER ? NULL : &t, NULL, 0);
-    return !(r < 0 && errno == ETIMEDOUT);
+    return r >= 0 || errno != ETIMEDOUT;
 }
 static inline void sys_futex_wake(uint32_t *word, int count) {
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);

@@ -45,14 +45,14 @@ HttpMessage::~HttpMessage() {
     http_parser_deinit(&storage_);
 }
 
-HttpMessage::HttpMessage(HttpMessage &&message)
+HttpMessage::HttpMessage(HttpMessage &&message) noexcept
     : ProtocolMessage(std::move(message)), parser(&storage_), cur_size(message.cur_size) {
     http_parser_move(&storage_, &message.storage_);
     message.cur_size = 0;
     take_blocks(message);
 }
 
-HttpMessage &HttpMessage::operator=(HttpMessage &&message) {
+HttpMessage &HttpMessage::operator=(HttpMessage &&message) noexcept {
     if (this != &message) {
         this->ProtocolMessage::operator=(std::move(message));
         drop_blocks();

@@ -41,9 +41,9 @@ public:
     void set_function(std::function<void()> &&func_in) { this->func = std::move(func_in); }
 
 protected:
-    virtual void execute();
-    virtual void handle(int state_in, int error_in);
-    virtual ~GoTask() {}
+    void execute() override;
+    void handle(int state_in, int error_in) override;
+    ~GoTask() override {}
 
     std::function<void()> func;
     bool threw;
@@ -107,9 +107,9 @@ public:
     void unref();
 
 private:
-    virtual int duration(struct timespec *value);
-    virtual void handle(int state_in, int error_in);
-    virtual ~TimeLimit() {}
+    int duration(struct timespec *value) override;
+    void handle(int state_in, int error_in) override;
+    ~TimeLimit() override {}
 
     Limited *limited_;
     time_t seconds_;
@@ -129,7 +129,7 @@ public:
         : TASK(std::forward<ARGS>(args)...), limit_(new TimeLimit(this, seconds, nanoseconds)),
           scheduler_(scheduler), refs_(2) {}
 
-    virtual void dispatch() {
+    void dispatch() override {
         if (this->limit_->arm(this->scheduler_) < 0) {
             int why = errno;
             this->unref();
@@ -141,14 +141,14 @@ public:
     }
 
 protected:
-    virtual void execute() {
+    void execute() override {
         if (!this->limit_->has_ended())
             TASK::execute();
     }
 
     // Of the executor, which has done with the task or never got it. The other reference keeps it
     // until done().
-    virtual void handle(int state_in, int error_in) {
+    void handle(int state_in, int error_in) override {
         if (!this->limit_->end()) {
             this->unref();
             return;
@@ -158,7 +158,7 @@ protected:
         TASK::handle(state_in, error_in);
     }
 
-    virtual SubTask *done() {
+    SubTask *done() override {
         SeriesWork *series = series_of(this);
 
         if (this->callback)
@@ -169,10 +169,10 @@ protected:
         return series->pop();
     }
 
-    virtual ~TimedTask() { this->limit_->unref(); }
+    ~TimedTask() override { this->limit_->unref(); }
 
 private:
-    virtual void limit_reached() {
+    void limit_reached() override {
         this->state = WFT_STATE_SYS_ERROR;
         this->error = ETIMEDOUT;
         this->subtask_done();

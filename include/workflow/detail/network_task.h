@@ -122,7 +122,7 @@ protected:
                   std::function<void(WFNetworkTask<REQ, RESP> *)> &process_in)
             : process(process_in), task(task_in) {}
 
-        virtual void dispatch() {
+        void dispatch() override {
             if (this->process)
                 this->process(this->task);
 
@@ -130,7 +130,7 @@ protected:
             this->subtask_done();
         }
 
-        virtual SubTask *done() { return series_of(this)->pop(); }
+        SubTask *done() override { return series_of(this)->pop(); }
 
         std::function<void(WFNetworkTask<REQ, RESP> *)> &process;
         // NULL exactly while get_connection() is closed to the program: from the end of process to
@@ -148,7 +148,7 @@ protected:
 
         // The task is deleted with the series and not with those that wait. Unanswered, it closes
         // its connection.
-        virtual void cancel() {
+        void cancel() override {
             if (this->get_last_task() == this->task)
                 this->unset_last_task();
 
@@ -156,7 +156,7 @@ protected:
         }
 
         // The task keeps the service alive, and so it goes last.
-        virtual ~Series() {
+        ~Series() override {
             this->callback = nullptr;
             delete this->task;
         }
