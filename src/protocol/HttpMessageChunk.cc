@@ -25,11 +25,11 @@ HttpMessageChunk::HttpMessageChunk()
 
 HttpMessageChunk::~HttpMessageChunk() { free(data_); }
 
-HttpMessageChunk::HttpMessageChunk(HttpMessageChunk &&chunk) : HttpMessageChunk() {
+HttpMessageChunk::HttpMessageChunk(HttpMessageChunk &&chunk) noexcept : HttpMessageChunk() {
     *this = std::move(chunk);
 }
 
-HttpMessageChunk &HttpMessageChunk::operator=(HttpMessageChunk &&chunk) {
+HttpMessageChunk &HttpMessageChunk::operator=(HttpMessageChunk &&chunk) noexcept {
     if (this != &chunk) {
         this->ProtocolMessage::operator=(std::move(chunk));
         free(data_);

@@ -51,14 +51,14 @@ void ProtocolMessage::head_complete() {
 ProtocolMessage::~ProtocolMessage() { delete attachment_; }
 
 // The bases hold nothing but the link to a connection, which stays where it is.
-ProtocolMessage::ProtocolMessage(ProtocolMessage &&message)
+ProtocolMessage::ProtocolMessage(ProtocolMessage &&message) noexcept
     : CommMessageOut(), CommMessageIn(), size_limit(message.size_limit),
       attachment_(message.attachment_), wrapper_(nullptr) {
     message.size_limit = static_cast<size_t>(-1);
     message.attachment_ = nullptr;
 }
 
-ProtocolMessage &ProtocolMessage::operator=(ProtocolMessage &&message) {
+ProtocolMessage &ProtocolMessage::operator=(ProtocolMessage &&message) noexcept {
     if (this != &message) {
         this->size_limit = message.size_limit;
         message.size_limit = static_cast<size_t>(-1);
@@ -77,13 +77,13 @@ ProtocolWrapper::~ProtocolWrapper() {
     // The message may be gone already, so it is not touched: whoever uses it again wraps it again.
 }
 
-ProtocolWrapper::ProtocolWrapper(ProtocolWrapper &&wrapper)
+ProtocolWrapper::ProtocolWrapper(ProtocolWrapper &&wrapper) noexcept
     : ProtocolMessage(std::move(wrapper)), message(nullptr) {
     this->set_message(wrapper.message);
     wrapper.message = nullptr;
 }
 
-ProtocolWrapper &ProtocolWrapper::operator=(ProtocolWrapper &&wrapper) {
+ProtocolWrapper &ProtocolWrapper::operator=(ProtocolWrapper &&wrapper) noexcept {
     if (this != &wrapper) {
         this->ProtocolMessage::operator=(std::move(wrapper));
         this->set_message(wrapper.message);

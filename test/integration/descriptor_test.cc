@@ -85,7 +85,7 @@ TEST_F(Descriptors, StarvedServerGoesOn) {
     }));
     EXPECT_TRUE(answered(first));
     server_.signal(SIGTERM);
-    EXPECT_EQ(0, server_.wait(20000));
+    EXPECT_EQ(0, server_.wait(20000)) << server_.err();
     EXPECT_NE(std::string::npos, server_.out().find("stopped"));
 }
 
