@@ -113,8 +113,8 @@ protected:
     RouteManager::RouteResult route_result_;
     WFNSTracing tracing_;
 
-    virtual void dispatch();
-    virtual SubTask *done();
+    void dispatch() override;
+    SubTask *done() override;
 
 private:
     void init_with_uri();

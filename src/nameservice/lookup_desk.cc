@@ -75,7 +75,8 @@ bool LookupDesk::ask(const DnsKey &key, const LookupTtl &ttl, uint64_t serial, L
     Asker *asker = new Asker(resume, client);
     if (scheduler->sleep(asker) < 0) {
         asker->unref();
-        asker->unref();
+        asker->unref(); // NOLINT(clang-analyzer-cplusplus.NewDelete) - it was made with two
+                        // references
         return false;
     }
     if (asker->is_over()) {

@@ -22,7 +22,7 @@ RouteTable::RouteTable() : chains_(nullptr) { this->grow(); }
 
 RouteEntry *RouteTable::find(const Chains *chains, uint64_t hash, const RouteKey &key) {
     const Node *node = chains->heads[hash & chains->mask].load(std::memory_order_acquire);
-    while (node && !(node->hash == hash && node->entry->matches(key)))
+    while (node && (node->hash != hash || !node->entry->matches(key)))
         node = node->next;
     return node ? node->entry : nullptr;
 }

@@ -28,7 +28,7 @@ constexpr size_t kHeapRoomMax = 64 * 1024;
 
 bool HttpMessage::add_block(char *data, size_t size, size_t room) {
     if (block_count_ == block_room_) {
-        const size_t wanted = block_room_ * 2;
+        const size_t wanted = block_room_ > 0 ? block_room_ * 2 : INLINE_BLOCKS;
         Block *grown = static_cast<Block *>(malloc(wanted * sizeof(Block)));
         if (grown == nullptr) {
             return false;
@@ -40,6 +40,8 @@ bool HttpMessage::add_block(char *data, size_t size, size_t room) {
         blocks_ = grown;
         block_room_ = wanted;
     }
+    // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) - blocks_ points to the inline ones at
+    // first
     blocks_[block_count_] = Block{data, size, room};
     block_count_++;
     output_size_ += size;

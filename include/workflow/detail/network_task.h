@@ -38,17 +38,17 @@ int WFNetworkTask<REQ, RESP>::get_peer_addr(struct sockaddr *addr, socklen_t *ad
 template <class REQ, class RESP>
 class WFClientTask : public WFNetworkTask<REQ, RESP> {
 protected:
-    virtual CommMessageOut *message_out() {
+    CommMessageOut *message_out() override {
         if (this->prepare)
             this->prepare(this);
 
         return &this->req;
     }
 
-    virtual CommMessageIn *message_in() { return &this->resp; }
+    CommMessageIn *message_in() override { return &this->resp; }
 
 protected:
-    virtual WFConnection *get_connection() const {
+    WFConnection *get_connection() const override {
         CommConnection *conn = this->target ? this->CommSession::get_connection() : NULL;
 
         if (!conn)
@@ -58,7 +58,7 @@ protected:
     }
 
 protected:
-    virtual SubTask *done() {
+    SubTask *done() override {
         SeriesWork *series = series_of(this);
 
         // The kernel tells errors of TLS from those of the system by their sign.
@@ -80,7 +80,7 @@ public:
         : WFNetworkTask<REQ, RESP>(object_in, scheduler_in, std::move(cb)) {}
 
 protected:
-    virtual ~WFClientTask() {}
+    ~WFClientTask() override {}
 };
 
 // Answers a request. When the request is whole the task makes its series: process(task) runs as its
@@ -89,18 +89,18 @@ protected:
 template <class REQ, class RESP>
 class WFServerTask : public WFNetworkTask<REQ, RESP> {
 protected:
-    virtual CommMessageOut *message_out() {
+    CommMessageOut *message_out() override {
         if (this->prepare)
             this->prepare(this);
 
         return &this->resp;
     }
 
-    virtual CommMessageIn *message_in() { return &this->req; }
-    virtual void handle(int state_in, int error_in);
+    CommMessageIn *message_in() override { return &this->req; }
+    void handle(int state_in, int error_in) override;
 
 protected:
-    virtual WFConnection *get_connection() const {
+    WFConnection *get_connection() const override {
         CommConnection *conn = NULL;
 
         if (!this->processor.task)
@@ -112,8 +112,8 @@ protected:
     }
 
 protected:
-    virtual void dispatch();
-    virtual SubTask *done();
+    void dispatch() override;
+    SubTask *done() override;
 
     // Runs process(task).
     class Processor : public SubTask {
@@ -174,7 +174,7 @@ public:
     }
 
 protected:
-    virtual ~WFServerTask() {}
+    ~WFServerTask() override {}
 };
 
 template <class REQ, class RESP>
