@@ -45,8 +45,8 @@ public:
     public:
         // Holds a reference on ctx, which may be NULL. Timeouts in milliseconds, -1 none. -1 with
         // errno: EINVAL when max_connections is 0, ENOMEM.
-        int init(const struct sockaddr *addr_in, socklen_t len, SSL_CTX *ctx, int connect_ms,
-                 int ssl_connect_ms, int response_ms, size_t max_connections);
+        int init(const struct sockaddr *addr_in, socklen_t len, SSL_CTX *ctx, int connecting,
+                 int handshaking, int responding, size_t max_connections);
         void deinit();
 
         void release() override;

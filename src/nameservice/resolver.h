@@ -29,7 +29,7 @@ private:
     HostsFile *hosts();
     static void keep(WFResolverTask *task, const DnsKey &key, AddressList *list,
                      const LookupTtl &ttl);
-    static void resume(void *task, const DeskAnswer &answer);
+    static void resume(void *client, const DeskAnswer &answer);
     static void route(WFResolverTask *task, const struct addrinfo *list);
     static void end(WFResolverTask *task, int state, int error);
 

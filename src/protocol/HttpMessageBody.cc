@@ -40,8 +40,8 @@ bool HttpMessage::add_block(char *data, size_t size, size_t room) {
         blocks_ = grown;
         block_room_ = wanted;
     }
-    // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) - blocks_ points to the inline ones at
-    // first
+    // blocks_ points to the inline ones at first, which the analyzer does not see.
+    // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage)
     blocks_[block_count_] = Block{data, size, room};
     block_count_++;
     output_size_ += size;
@@ -187,7 +187,11 @@ bool HttpMessage::merge_blocks() {
     }
     (void)this->get_output_body_merged(whole, &size);
     this->clear_output_body();
-    return add_block(whole, size, size);
+    if (!add_block(whole, size, size)) {
+        free(whole);
+        return false;
+    }
+    return true;
 }
 
 } // namespace protocol
