@@ -28,7 +28,7 @@ constexpr size_t kHeapRoomMax = 64 * 1024;
 
 bool HttpMessage::add_block(char *data, size_t size, size_t room) {
     if (block_count_ == block_room_) {
-        const size_t wanted = block_room_ > 0 ? block_room_ * 2 : INLINE_BLOCKS;
+        const size_t wanted = block_room_ > 0 ? block_room_ * 2 : size_t{INLINE_BLOCKS};
         Block *grown = static_cast<Block *>(malloc(wanted * sizeof(Block)));
         if (grown == nullptr) {
             return false;
