@@ -26,14 +26,15 @@ const int kMillion = 1000 * 1000;
 
 // How much of the calling thread's stack is in use.
 size_t stack_used() {
-    char here = 0;
     void *lowest = nullptr;
     size_t size = 0;
     pthread_attr_t attr;
     pthread_getattr_np(pthread_self(), &attr);
     pthread_attr_getstack(&attr, &lowest, &size);
     pthread_attr_destroy(&attr);
-    return static_cast<size_t>(static_cast<char *>(lowest) + size - &here);
+    // Not the address of a local: a sanitizer may keep locals elsewhere.
+    return static_cast<size_t>(static_cast<char *>(lowest) + size -
+                               static_cast<char *>(__builtin_frame_address(0)));
 }
 
 // Row 13: at depth one a callback of a synchronous task has run before start() returns.
