@@ -1,14 +1,14 @@
 // Weft - the client machine: one connection to a target, from connect to close
 // SPDX-License-Identifier: Apache-2.0
 //
-// | state      | what is true                                                | deadline |
-// |------------|-------------------------------------------------------------|-------------------------------------|
-// | CONNECTING | has a session, which has no messages yet                    | connect | | SENDING
-// | the request is not all sent and no answer has come          | send, and response per block | |
-// RECEIVING  | all is sent, or the answer began, or sending failed         | first byte, then
-// receive; per block | | PARKED     | no session; stands in the target's idle list                |
-// keep-alive                          | | CLOSING    | no session; the poller closes the descriptor
-// | -                                   |
+// | state      | what is true                                        | deadline                      |
+// |------------|-----------------------------------------------------|-------------------------------|
+// | CONNECTING | has a session, which has no messages yet            | connect                       |
+// | SENDING    | not all of the request is sent, no answer has come  | send; each block: response    |
+// | RECEIVING  | all is sent, the answer began, or sending failed    | first byte, then receive;     |
+// |            |                                                     | each block: response          |
+// | PARKED     | no session; stands in the target's idle list        | keep-alive                    |
+// | CLOSING    | no session; the poller closes the descriptor        | -                             |
 //
 // A session is detached from the entry, and its result fixed, before its `handle` is called, so a
 // connection that is parked can serve the request that the callback makes.

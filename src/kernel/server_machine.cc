@@ -1,15 +1,17 @@
 // Weft - the server machine: one accepted connection, from accept to close
 // SPDX-License-Identifier: Apache-2.0
 //
-// | state       | what is true                                               | deadline |
-// |-------------|------------------------------------------------------------|-------------------------------------|
-// | S_ACCEPTED  | known to nobody but the thread that accepted it            | - | | S_AWAITING  |
-// no session; fresh (seq 0) or kept alive                    | first byte, or keep-alive | |
-// S_RECEIVING | a session takes bytes, and has not been shown to anyone    | block, whole, head or
-// minimum rate  | | S_SERVING   | the session is with the program; what comes is buffered    | - |
-// | S_REPLYING  | the session is being answered                              | send, and response
-// per block        | | S_LINGERING | our side is shut; what comes is thrown away                | 2
-// s idle, 10 s in all               | | S_CLOSING   | the poller closes the descriptor | - |
+// | state       | what is true                                            | deadline                 |
+// |-------------|---------------------------------------------------------|--------------------------|
+// | S_ACCEPTED  | known to nobody but the thread that accepted it         | -                        |
+// | S_AWAITING  | no session; fresh (seq 0) or kept alive                 | first byte or keep-alive |
+// | S_RECEIVING | a session takes bytes, and has not been shown to anyone | block, whole, head or    |
+// |             |                                                         | minimum rate             |
+// | S_SERVING   | the session is with the program; what comes is buffered | -                        |
+// | S_REPLYING  | the session is being answered                           | send; each block:        |
+// |             |                                                         | response                 |
+// | S_LINGERING | our side is shut; what comes is thrown away             | 2 s idle, 10 s in all    |
+// | S_CLOSING   | the poller closes the descriptor                        | -                        |
 //
 // Requests that arrive behind the present one wait in `input`, at most 64 KiB, and are served in
 // order; beyond that the socket is not read. A peer that ends its sending is still answered.

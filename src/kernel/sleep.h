@@ -1,16 +1,17 @@
 // Weft - CommSleep: the machine of one timer
 // SPDX-License-Identifier: Apache-2.0
 //
-// | state        | what is true |
-// |--------------|-------------------------------------------------------------------------------------|
-// | IDLE         | not started, or handled | | ARMING       | the order to arm it is on its way |
-// | ARM_CANCELED | likewise, but it was canceled meanwhile | | ARMED        | it stands in its
-// poller's wheel (or would, had it a time)                           | | CANCELING    | it was
-// canceled; the order to take it out is on its way                             | | CANCEL_FIRED |
-// likewise, and its time came before the order did                                    | | DUE | its
-// time came; the completion is on its way                                         | | DUE_CANCELED
-// | likewise, but it was canceled before the completion began                           | |
-// DUE_STOPPED  | the engine ends; the completion is on its way |
+// | state        | what is true                                                                     |
+// |--------------|----------------------------------------------------------------------------------|
+// | IDLE         | not started, or handled                                                          |
+// | ARMING       | the order to arm it is on its way                                                |
+// | ARM_CANCELED | likewise, but it was canceled meanwhile                                          |
+// | ARMED        | it stands in its poller's wheel (or would, had it a time)                        |
+// | CANCELING    | it was canceled; the order to take it out is on its way                          |
+// | CANCEL_FIRED | likewise, and its time came before the order did                                 |
+// | DUE          | its time came; the completion is on its way                                      |
+// | DUE_CANCELED | likewise, but it was canceled before the completion began                        |
+// | DUE_STOPPED  | the engine ends; the completion is on its way                                    |
 //
 // The state is one atomic word: whoever moves it on by compare-and-swap has decided. A cancel wins
 // until handle() is about to be called.
