@@ -50,7 +50,7 @@ void Communicator::close() {
         }
         a32_add(&this->pool_->live, 1); // the order itself is waited for
         poller->close_order.run = close_poller;
-        poller_do(poller, &poller->close_order, 0);
+        poller_do(poller, &poller->close_order);
     }
     mpoller_wait_empty(this->pool_);
     worker_wait_end(cookie);

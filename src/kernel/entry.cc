@@ -55,12 +55,12 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
     : pollable{ops_in, home, 1, POLLER_NO_SLOT, fd_in}, mutex{0}, state(first), busy(false),
       readable(false), writable(false), hangup(false), eof(false), timed_out(false), aborted(false),
       order_wanted(false), order_posted(false), job_wanted(false), job_posted(false),
-      want_write(false), polls_write(false), closed(false), gone(false), rearm_wanted(false),
-      in_head(false), has_head(false), renewed(false), request_sent(false), listed_used(false),
-      listed(false), close_reason(0), send_error(0), comm(comm_in), target(nullptr),
-      service(nullptr), session(nullptr), conn(nullptr), output(nullptr), input(nullptr),
-      site(nullptr), prev(nullptr), next(nullptr), receive_ms(-1), first_ms(0), keep_alive(0),
-      seq(0), listed_at(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
+      want_write(false), polls_write(false), closed(false), gone(false), in_head(false),
+      has_head(false), renewed(false), request_sent(false), listed_used(false), listed(false),
+      close_reason(0), send_error(0), comm(comm_in), target(nullptr), service(nullptr),
+      session(nullptr), conn(nullptr), output(nullptr), input(nullptr), site(nullptr),
+      prev(nullptr), next(nullptr), receive_ms(-1), first_ms(0), keep_alive(0), seq(0),
+      listed_at(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
     timer.timer.prev = nullptr;
     timer.msg.run = run_timer;
     timer.entry = order.entry = job.entry = this;
@@ -89,14 +89,12 @@ void CommConnEntry::set_state(State next_state) {
 void CommConnEntry::set_deadline(uint64_t when) {
     deadline = when;
     if (when < armed_at)
-        rearm_wanted = true;
+        order_wanted = true;
 }
 
 void CommConnEntry::unlock() {
-    // One order stands for all that is wanted until it runs; so it may never be posted as one that
-    // can wait: what comes behind it cannot wake the poller for it, since it may not have arrived
-    // there yet.
-    if (!order_wanted && !job_wanted && !rearm_wanted) {
+    // One order stands for all that is wanted until it runs.
+    if (!order_wanted && !job_wanted) {
         sys_unlock(&mutex);
         return;
     }
@@ -105,11 +103,11 @@ void CommConnEntry::unlock() {
         order_posted = true;
         ref();
     }
-    order_wanted = rearm_wanted = false;
+    order_wanted = false;
     struct weft_poller *home = poller;
     sys_unlock(&mutex);
     if (post)
-        poller_do(home, &order, 0);
+        poller_do(home, &order);
 }
 
 void CommConnEntry::run_order(struct weft_msg *msg, struct weft_poller *driver) {

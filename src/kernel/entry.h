@@ -144,8 +144,6 @@ public:
     bool polls_write : 1;  // it does
     bool closed : 1;       // the descriptor is closed and the life reference goes with the job
     bool gone : 1;         // that reference was dropped
-    bool rearm_wanted : 1; // unlock() shall post the order, but a poller need not wake before the
-                           // deadline for it
     bool in_head : 1;      // server: the head of the message is awaited (head_begins)
     bool has_head : 1;     // server: the message knows a head, and it is complete
     bool renewed : 1;      // the message asked for new receive timeouts

@@ -73,7 +73,7 @@ int CommListener::open(CommService *service, bool *own) {
     return -1;
 }
 
-void CommListener::start() { poller_do(poller, &start_order_, 0); }
+void CommListener::start() { poller_do(poller, &start_order_); }
 
 void CommListener::run_start(struct weft_msg *msg, struct weft_poller *poller) {
     CommListener *self = static_cast<Part<weft_msg> *>(msg)->listener;
@@ -90,7 +90,7 @@ void CommListener::stop(int error) {
         stop_error_ = error;
     if (own_) // nobody can connect any more when this returns; the poller closes the descriptor
         sys_shutdown(fd, SHUT_RDWR);
-    poller_do(poller, &stop_order_, 0);
+    poller_do(poller, &stop_order_);
 }
 
 void CommListener::on_abort(struct pollable *node) { static_cast<CommListener *>(node)->stop(0); }
@@ -184,7 +184,7 @@ bool CommListener::refuse_without_fd() {
 
 void CommListener::pause() {
     if (!a32_swap(&pause_posted_, 1))
-        poller_do(poller, &pause_order_, 0);
+        poller_do(poller, &pause_order_);
 }
 
 void CommListener::run_pause(struct weft_msg *msg, struct weft_poller *poller) {

@@ -40,13 +40,12 @@ void poller_destroy(struct weft_poller *poller) {
     free(poller->slots);
 }
 
-void poller_wake(struct weft_poller *poller, uint64_t due) {
-    uint64_t until = __atomic_load_n(&poller->sleep_until, __ATOMIC_SEQ_CST);
-    if (until > due && a64_cas(&poller->sleep_until, until, 0))
+void poller_wake(struct weft_poller *poller) {
+    if (a32_load(&poller->asleep) && a32_cas(&poller->asleep, 1, 0))
         sys_eventfd_signal(poller->wakefd);
 }
 
-static void post(struct weft_poller *poller, struct weft_msg *msg, uint64_t due) {
+static void post(struct weft_poller *poller, struct weft_msg *msg) {
     struct weft_msg *head = __atomic_load_n(&poller->inbox, __ATOMIC_RELAXED);
     do
         msg->next = head;
@@ -54,12 +53,12 @@ static void post(struct weft_poller *poller, struct weft_msg *msg, uint64_t due)
                                         __ATOMIC_RELAXED));
     // From here on the message may have run and be gone. A driver publishes its sleep before it
     // looks at the inbox a last time, so either it sees the message or we see its sleep.
-    poller_wake(poller, due);
+    poller_wake(poller);
     if (!a32_load(&poller->born))
         mpoller_birth(poller);
 }
 
-void poller_do(struct weft_poller *poller, struct weft_msg *msg, uint64_t due) {
+void poller_do(struct weft_poller *poller, struct weft_msg *msg) {
     struct worker *worker = sys_self();
     if (worker && worker->poller == poller) {
         if (!worker->out) { // already inside the poller: the driver itself, or an order that gives
@@ -73,7 +72,7 @@ void poller_do(struct weft_poller *poller, struct weft_msg *msg, uint64_t due) {
             return;
         }
     }
-    post(poller, msg, due);
+    post(poller, msg);
 }
 
 static int grow_slots(struct weft_poller *poller) {
@@ -195,10 +194,10 @@ static uint64_t wait_time(struct weft_poller *poller) {
     uint64_t until = wheel_next(&poller->wheel);
     if (until <= poller->now)
         return 0;
-    a64_swap(&poller->sleep_until, until);
+    a32_swap(&poller->asleep, 1);
     if (__atomic_load_n(&poller->inbox, __ATOMIC_SEQ_CST) ||
         __atomic_load_n(&poller->pool->stopping, __ATOMIC_SEQ_CST)) {
-        a64_store(&poller->sleep_until, 0);
+        a32_store(&poller->asleep, 0);
         return 0;
     }
     if (until == UINT64_MAX)
@@ -215,8 +214,8 @@ void poller_fetch(struct weft_poller *poller) {
     int n = sys_epoll_wait(poller->epfd, poller->batch, POLLER_BATCH, timeout);
     if (timeout)
         worker_turn(self); // before an order is taken out of the inbox: see all_rest()
-    if (__atomic_load_n(&poller->sleep_until, __ATOMIC_RELAXED))
-        a64_store(&poller->sleep_until, 0);
+    if (__atomic_load_n(&poller->asleep, __ATOMIC_RELAXED))
+        a32_store(&poller->asleep, 0);
     poller->now = sys_now();
     poller->batch_next = 0;
     poller->batch_count = n > 0 ? n : 0; // an interrupted wait is an empty one

@@ -7,7 +7,7 @@
 // another worker takes the poller (worker.h).
 //
 // Who may touch what:
-// - `lease`, `inbox`, `sleep_until`: any thread, atomically.
+// - `lease`, `inbox`, `asleep`: any thread, atomically.
 // - everything else: only while HELD, by the driver, or inside an order passed to poller_do().
 //
 // Always holds: an event names slot and generation, never a pointer, so an event that outlived its
@@ -58,7 +58,7 @@ struct poll_slot {
 struct weft_poller {
     uint64_t lease;
     struct weft_msg *inbox; // pushed by anyone, newest first
-    uint64_t sleep_until;   // 0 exactly when the driver is not about to sleep, else until when
+    uint32_t asleep;        // the driver is about to sleep, and nobody has signalled it since
     uint32_t born;          // atomic: a driver was called for it
     struct worker *driver;  // who drives it, or did last; with the lease
     uint32_t load;          // atomic: connections dealt to it
@@ -93,11 +93,12 @@ static inline void pollable_unref(struct pollable *node) {
 
 // The one door to a poller for code that may run anywhere. `msg` must not be pending already, and
 // must stay valid until it has run. On the thread that drives the poller it runs at once, else it
-// is posted, and a sleeping poller is woken if it would sleep past `due` (ns; 0 means now).
-void poller_do(struct weft_poller *poller, struct weft_msg *msg, uint64_t due);
+// is posted, and a sleeping poller is woken. (A message that could wait would have to be woken for
+// by whoever finds it posted and cannot wait, who does not know whether it has arrived yet.)
+void poller_do(struct weft_poller *poller, struct weft_msg *msg);
 
-// Wakes the driver if it would sleep past `due`.
-void poller_wake(struct weft_poller *poller, uint64_t due);
+// Wakes the driver if it sleeps.
+void poller_wake(struct weft_poller *poller);
 
 // The rest is for the holder of the lease.
 // Registers node->fd and takes a reference. -1 with errno when the system refuses.

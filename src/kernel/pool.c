@@ -299,7 +299,7 @@ void mpoller_stop(struct mpoller *pool) {
     a32_swap(&pool->stopping, 1);
     // A driver publishes its sleep before it looks at `stopping` a last time.
     for (unsigned i = 0; i < pool->count; i++)
-        poller_wake(&pool->pollers[i], 0);
+        poller_wake(&pool->pollers[i]);
     sys_lock(&pool->lock);
     wake_everybody(pool);
     struct worker *worker;

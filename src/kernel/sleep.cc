@@ -32,9 +32,7 @@ int CommSleep::start(struct mpoller *pool, SleepSession *session) {
     session->timed_.msg.run = run_order;
     a32_store(&session->state_, ARMING);
     a32_add(&pool->live, 1);
-    // Due at once and not at `expire`: a cancel may overtake the order on its way, and must not
-    // wait.
-    poller_do(session->poller_, &session->timed_.msg, 0);
+    poller_do(session->poller_, &session->timed_.msg);
     return 0;
 }
 
@@ -55,9 +53,7 @@ int CommSleep::cancel(SleepSession *session) {
         if (!a32_cas(&session->state_, state, next))
             continue;
         if (next == CANCELING)
-            poller_do(poller, &session->timed_.msg, 0);
-        else if (next == ARM_CANCELED)
-            poller_wake(poller, 0);
+            poller_do(poller, &session->timed_.msg);
         return 0;
     }
 }

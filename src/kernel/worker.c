@@ -268,7 +268,7 @@ void mpoller_defer(struct mpoller *pool, struct weft_job *job) {
     }
     d->msg.run = deferred_arrive;
     d->job = job;
-    poller_do(mpoller_pick(pool), &d->msg, 0);
+    poller_do(mpoller_pick(pool), &d->msg);
 }
 
 char *worker_buffer(void) {

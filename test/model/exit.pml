@@ -16,7 +16,7 @@
 byte interrupts = INTERRUPTS; // so often epoll_wait() may still return for nothing
 byte busy, live, started;
 bit looking, turned;
-bit asleep[NP], signalled[NP]; // sleep_until is not 0; the eventfd
+bit asleep[NP], signalled[NP]; // `asleep`; the eventfd
 bit order[NP], closing[NP]; // close_order is posted; weft_poller.closing
 
 #define TURN_ODD busy++; turned = looking

@@ -1,24 +1,23 @@
 // Weft - model of a poller's inbox and its driver's sleep, above store buffers
 // SPDX-License-Identifier: Apache-2.0
 //
-// poller.c: post(), poller_wake(), wait_time(), poller_fetch(), drain_inbox(). One driver, two posters; each message arms
-// a timer at its `due` when it is drained. A plain store of sleep_until goes through the driver's store buffer, of one
-// entry, since all stores between two of its exchanges write the same 0; exchanges and compare-and-swaps empty it.
-// The clock moves only when nobody else can, so a message that is drained after its time was slept over.
-#define NOW 0
+// poller.c: post(), poller_wake(), wait_time(), poller_fetch(), drain_inbox(). One driver, two posters; each message may
+// arm a timer when it is drained. A plain store of `asleep` goes through the driver's store buffer, of one entry, since
+// all stores between two of its exchanges write the same 0; exchanges and compare-and-swaps empty it.
+// The clock moves only when nobody else can, so a message that is drained later than it was posted was slept over.
 #define FOREVER 4
 
 byte clock;
-byte due[2];         // of each message; NOW means at once
+byte arms[2];        // the timer of each message; 0 is none
 bit pushed[2], drained[2];
 byte inbox;          // how many messages stand in it
-byte sleep_until;    // memory
-bit buffered;        // the driver's store buffer holds sleep_until = 0
+bit asleep;          // memory
+bit buffered;        // the driver's store buffer holds asleep = 0
 bit signal;          // the edge of the eventfd
 byte timer = FOREVER; // the wheel's next
 byte finished;
 
-inline flush() { sleep_until = (buffered -> 0 : sleep_until); buffered = 0 }
+inline flush() { asleep = (buffered -> 0 : asleep); buffered = 0 }
 
 proctype StoreBuffer() {
 end:
@@ -28,17 +27,15 @@ end:
 }
 
 proctype Poster(byte m) {
-    byte until;
     atomic {
         pushed[m] = 1; // post(): the compare-and-swap of the list's head
         inbox++
     }
-    until = sleep_until; // poller_wake()
-    if
-    :: until > due[m] ->
+    if // poller_wake()
+    :: asleep ->
         atomic {
             if
-            :: sleep_until == until -> sleep_until = 0
+            :: asleep -> asleep = 0
             :: else -> goto done
             fi
         }
@@ -46,7 +43,7 @@ proctype Poster(byte m) {
     :: else
     fi;
 done:
-    atomic { until = 0; finished++ }
+    finished++
 }
 
 proctype Driver() {
@@ -59,11 +56,11 @@ wait_time:
     fi;
 #ifdef BUG_PLAIN_PUBLISH // a store would need a buffer with two entries; one that is late shows enough
     do
-    :: sleep_until = until; break
-    :: inbox == 0 -> sleep_until = until; goto wait
+    :: asleep = 1; break
+    :: inbox == 0 -> asleep = 1; goto wait
     od;
 #else
-    atomic { flush(); sleep_until = until }
+    atomic { flush(); asleep = 1 }
 #endif
 #ifndef BUG_NO_SECOND_LOOK
     if
@@ -80,8 +77,8 @@ end_wait:
 poll:
     atomic { signal = 0; until = 0 }
     if // back in poller_fetch()
-    :: buffered || sleep_until == 0
-    :: atomic { !buffered && sleep_until != 0 -> buffered = 1 }
+    :: buffered || !asleep
+    :: atomic { !buffered && asleep -> buffered = 1 }
     fi;
     atomic { // fire_timers()
         if
@@ -99,10 +96,10 @@ poll:
             :: i < 2 ->
                 if
                 :: pushed[i] && !drained[i] ->
-                    assert(clock <= due[i] || due[i] == NOW && clock == 0);
+                    assert(clock == 0);
                     drained[i] = 1; inbox--;
                     if
-                    :: due[i] > clock && due[i] < timer -> timer = due[i]
+                    :: arms[i] > clock && arms[i] < timer -> timer = arms[i]
                     :: else
                     fi
                 :: else
@@ -127,13 +124,13 @@ end:
 init {
     atomic {
         if
-        :: due[0] = NOW
-        :: due[0] = 1
-        :: due[0] = 3
+        :: arms[0] = 0
+        :: arms[0] = 1
+        :: arms[0] = 3
         fi;
         if
-        :: due[1] = NOW
-        :: due[1] = 2
+        :: arms[1] = 0
+        :: arms[1] = 2
         fi;
         if // one timer may be armed already
         :: timer = FOREVER

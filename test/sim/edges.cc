@@ -3,7 +3,6 @@
 //
 // The linker's --wrap turns calls from one file of the kernel to a function of another to
 // __wrap_<name>; the function itself is __real_<name>. So the kernel needs no hooks for its tests.
-#include <map>
 #include <stdio.h>
 
 #include "kernel/entry.h"
@@ -13,16 +12,6 @@
 namespace sim {
 
 EdgeCounts *edges;
-
-namespace {
-
-std::map<const struct weft_msg *, uint64_t>
-    dues; // of the orders that were given; asked only for those in an inbox
-
-} // namespace
-
-uint64_t due_of(const struct weft_msg *msg) { return dues[msg]; }
-void forget_dues() { dues.clear(); }
 
 void print_edges() {
     int legal = 0, never = 0;
@@ -73,8 +62,6 @@ void __real_pool_call_for_queue(struct mpoller *pool);
 void __wrap_pool_call_for_queue(struct mpoller *pool);
 void __real_mpoller_stop(struct mpoller *pool);
 void __wrap_mpoller_stop(struct mpoller *pool);
-void __real_poller_do(struct weft_poller *poller, struct weft_msg *msg, uint64_t due);
-void __wrap_poller_do(struct weft_poller *poller, struct weft_msg *msg, uint64_t due);
 
 // All changes of state but those of begin_close(), which stands beside the setter.
 void WRAP(SET_STATE)(CommConnEntry *entry, CommConnEntry::State next) {
@@ -114,11 +101,6 @@ void __wrap_pool_call_for_queue(struct mpoller *pool) {
     // Planted: whoever lays a permit down does not look whether completions wait for one.
     if (!world->planted(sim::SKIP_QUEUE))
         __real_pool_call_for_queue(pool);
-}
-
-void __wrap_poller_do(struct weft_poller *poller, struct weft_msg *msg, uint64_t due) {
-    sim::dues[msg] = due;
-    __real_poller_do(poller, msg, due);
 }
 
 bool WRAP(SAVE_INPUT)(CommConnEntry *entry, const char *bytes, size_t size) {

@@ -71,7 +71,6 @@ void run_seed(uint64_t seed, const Options &options) {
         machine.run([&program]() { program.run(); });
         sim::net = nullptr;
         machine.when_quiet = nullptr;
-        sim::forget_dues();
     }
     alarm(0);
     long left = sim::live_blocks() - before;

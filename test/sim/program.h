@@ -146,9 +146,6 @@ struct EdgeCounts {
 };
 extern EdgeCounts *edges;
 void print_edges();
-// By when an order that stands in an inbox must be read.
-uint64_t due_of(const struct weft_msg *msg);
-void forget_dues();
 
 // alloc.cc: blocks that are allocated now; 0 where that is not counted.
 long live_blocks();

@@ -227,7 +227,7 @@ HeldPollers::HeldPollers(mpoller *pool)
     for (unsigned i = 0; i < pool->count; i++) {
         orders_[i].owner = this;
         orders_[i].run = hold;
-        poller_do(&pool->pollers[i], &orders_[i], 0);
+        poller_do(&pool->pollers[i], &orders_[i]);
     }
     EXPECT_TRUE(held_.wait());
 }

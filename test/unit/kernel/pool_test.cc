@@ -42,7 +42,7 @@ TEST(PoolTest, TheDoorIsOpenToTheDriverAndALetterBoxToOthers) {
             ran = true;
             EXPECT_FALSE(lease_is_out(a64_load(&poller->lease)));
         };
-        poller_do(poller, &inner, 0);
+        poller_do(poller, &inner);
         if (a64_load(&poller->lease) == before) { // else this thread was relayed meanwhile
             EXPECT_TRUE(ran);
         }
@@ -58,7 +58,7 @@ TEST(PoolTest, TheDoorIsOpenToTheDriverAndALetterBoxToOthers) {
             order.push_back(i);
             posted.down();
         };
-        poller_do(&engine.pool()->pollers[0], &orders[static_cast<size_t>(i)], 0);
+        poller_do(&engine.pool()->pollers[0], &orders[static_cast<size_t>(i)]);
     }
     ASSERT_TRUE(posted.wait());
     for (int i = 0; i < 100; i++)
