@@ -48,7 +48,7 @@ void Communicator::close() {
                 mpoller_birth(poller);
             continue;
         }
-        a32_add(&this->pool_->live, 1); // the order itself is waited for
+        mpoller_enter(this->pool_); // the order itself is waited for
         poller->close_order.run = close_poller;
         poller_do(poller, &poller->close_order);
     }
@@ -69,14 +69,17 @@ void Communicator::deinit() {
 }
 
 // The gate. What passes is counted first, so that close() either is seen here or waits for it.
+// ECANCELED behind the end, EAGAIN where no thread can be made.
 bool Communicator::enter() {
-    if (this->pool_) {
-        a32_add(&this->pool_->live, 1);
-        if (!this->stopping_)
-            return true;
-        mpoller_leave(this->pool_);
-    }
     errno = ECANCELED;
+    if (!this->pool_)
+        return false;
+    mpoller_enter(this->pool_);
+    if (!this->stopping_ && mpoller_staff(this->pool_) == 0)
+        return true;
+    int error = this->stopping_ ? ECANCELED : errno;
+    mpoller_leave(this->pool_);
+    errno = error;
     return false;
 }
 
@@ -140,7 +143,7 @@ int Communicator::listen(CommService *service, int fd, bool own) {
     service->listener_ = listener;
     service->draining_ = false;
     service->refs_ = 2; // the listener's, and ours until unbind
-    a32_add(&this->pool_->live, 1);
+    mpoller_enter(this->pool_);
     listener->start();
     return 0;
 }
@@ -160,6 +163,8 @@ void Communicator::unbind(CommService *service) {
 
 int Communicator::sleep(SleepSession *session) {
     if (!this->enter()) {
+        if (errno != ECANCELED)
+            return -1;
         CommSleep::refuse(session);
         return 0;
     }

@@ -16,7 +16,7 @@ constexpr int SEND_VECTORS = 1024; // the most that one sendmsg takes (UIO_MAXIO
 
 constexpr uint16_t bit(CommConnEntry::State s) { return static_cast<uint16_t>(1u << s); }
 
-// Legal edges: row = from, bits = to. docs/internals/connections.md shows the same table.
+// Legal edges: row = from, bits = to.
 constexpr uint16_t EDGES[CommConnEntry::STATE_COUNT] = {
     /* CONNECTING   */ bit(CommConnEntry::SENDING) | bit(CommConnEntry::CLOSING),
     /* SENDING      */ bit(CommConnEntry::RECEIVING) | bit(CommConnEntry::CLOSING),
@@ -66,7 +66,7 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
     timer.entry = order.entry = job.entry = this;
     order.run = run_order;
     job.run = run_job;
-    a32_add(&comm->pool_->live, 1);
+    mpoller_enter(comm->pool_);
 }
 
 CommConnEntry::~CommConnEntry() {

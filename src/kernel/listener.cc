@@ -132,7 +132,7 @@ void CommListener::on_event(struct pollable *node, uint32_t) {
     struct mpoller *pool = self->comm_->get_pool();
     // Counted first: a stop that is not seen below comes later, and the end then waits for what is
     // accepted here.
-    a32_add(&pool->live, 1);
+    mpoller_enter(pool);
     for (int i = 0; i < ACCEPT_AT_ONCE && !a32_load(&self->stopped_); i++) {
         if (!self->accept_one())
             break;

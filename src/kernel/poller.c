@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/worker.h"
+#include "kernel/pool.h"
 
 #define WAKE_EVENT UINT64_MAX
+
+// How often a driver tries to find a worker for a poller that has none.
+enum { RETRY_NS = 100000000 };
 
 int poller_init(struct weft_poller *poller, struct mpoller *pool, unsigned index) {
     memset(poller, 0, sizeof *poller);
@@ -46,6 +49,10 @@ void poller_wake(struct weft_poller *poller) {
 }
 
 static void post(struct weft_poller *poller, struct weft_msg *msg) {
+    // The order may be the last thing the pool has to do, and the pool then gone before we have
+    // looked whether its driver sleeps: so the look is waited for, too.
+    struct mpoller *pool = poller->pool;
+    mpoller_enter(pool);
     struct weft_msg *head = __atomic_load_n(&poller->inbox, __ATOMIC_RELAXED);
     do
         msg->next = head;
@@ -56,6 +63,7 @@ static void post(struct weft_poller *poller, struct weft_msg *msg) {
     poller_wake(poller);
     if (!a32_load(&poller->born))
         mpoller_birth(poller);
+    mpoller_leave(pool);
 }
 
 void poller_do(struct weft_poller *poller, struct weft_msg *msg) {
@@ -194,6 +202,8 @@ static uint64_t wait_time(struct weft_poller *poller) {
     uint64_t until = wheel_next(&poller->wheel);
     if (until <= poller->now)
         return 0;
+    if (a32_load(&poller->pool->lacking) && until > poller->now + RETRY_NS)
+        until = poller->now + RETRY_NS;
     a32_swap(&poller->asleep, 1);
     if (__atomic_load_n(&poller->inbox, __ATOMIC_SEQ_CST) ||
         __atomic_load_n(&poller->pool->stopping, __ATOMIC_SEQ_CST)) {
@@ -209,6 +219,8 @@ static uint64_t wait_time(struct weft_poller *poller) {
 void poller_fetch(struct weft_poller *poller) {
     uint64_t timeout = wait_time(poller);
     struct worker *self = sys_self();
+    if (a32_load(&poller->pool->lacking))
+        pool_retry(poller->pool);
     if (timeout)
         worker_turn(self);
     int n = sys_epoll_wait(poller->epfd, poller->batch, POLLER_BATCH, timeout);

@@ -55,8 +55,17 @@ static int start_worker(struct mpoller *pool) WEFT_TSA(requires_capability(pool-
     }
     worker->next = pool->all;
     pool->all = worker;
-    pool->workers++;
+    a32_store(&pool->workers, pool->workers + 1);
     return 0;
+}
+
+// The drivers shall try again to find a worker for the orphans.
+static void lack(struct mpoller *pool) {
+    if (a32_swap(&pool->lacking, 1))
+        return;
+    weft_log(WEFT_LOG_ERROR, "no thread can be made to drive a poller: %s", strerror(errno));
+    for (unsigned i = 0; i < pool->count; i++)
+        poller_wake(&pool->pollers[i]);
 }
 
 bool pool_call_worker(struct mpoller *pool) {
@@ -75,8 +84,11 @@ bool pool_call_worker(struct mpoller *pool) {
         return true;
     }
     pool->stats.refused++;
-    if (!pool->watch)
+    if (!pool->watch) {
+        if (pool->orphans)
+            lack(pool);
         return false;
+    }
     a32_store(&pool->watch_called, 1); // better no watch than no driver
     a32_add(&pool->watch->wake, 1);
     sys_futex_wake(&pool->watch->wake, 1);
@@ -92,28 +104,50 @@ static void call_for_rest(struct mpoller *pool, uint32_t taken)
         pool_call_worker(pool);
 }
 
+static void add_orphan(struct weft_poller *poller)
+    WEFT_TSA(requires_capability(poller->pool->lock)) {
+    struct mpoller *pool = poller->pool;
+    poller->next_orphan = pool->orphans;
+    pool->orphans = poller;
+    pool_call_worker(pool);
+}
+
 void mpoller_birth(struct weft_poller *poller) {
     struct mpoller *pool = poller->pool;
     if (a32_swap(&poller->born, 1))
         return;
     sys_lock(&pool->lock);
-    poller->next_orphan = pool->orphans;
-    pool->orphans = poller;
-    if (!pool_call_worker(pool))
-        weft_log(WEFT_LOG_ERROR, "no thread can be made to drive a poller: %s", strerror(errno));
+    add_orphan(poller);
     sys_unlock(&pool->lock);
 }
 
 void pool_give_away(struct weft_poller *poller) {
     struct mpoller *pool = poller->pool;
     sys_lock(&pool->lock);
-    poller->next_orphan = pool->orphans;
-    pool->orphans = poller;
     pool->stats.given++;
-    if (!pool_call_worker(pool))
-        weft_log(WEFT_LOG_WARN, "a callback waits, and no further thread can be made: %s",
-                 strerror(errno));
+    add_orphan(poller);
     sys_unlock(&pool->lock);
+}
+
+void pool_retry(struct mpoller *pool) {
+    sys_lock(&pool->lock);
+    a32_store(&pool->lacking, 0);
+    if (pool->orphans)
+        pool_call_worker(pool);
+    sys_unlock(&pool->lock);
+}
+
+int mpoller_staff(struct mpoller *pool) {
+    int ret = 0;
+    if (a32_load(&pool->workers) > 0)
+        return 0;
+    sys_lock(&pool->lock);
+    if (pool->workers == 0) {
+        ret = start_worker(pool);
+        pool->called += ret == 0 ? 1 : 0;
+    }
+    sys_unlock(&pool->lock);
+    return ret;
 }
 
 void pool_queue(struct mpoller *pool, struct weft_job *job) {
@@ -256,7 +290,7 @@ static void wake_everybody(struct mpoller *pool) WEFT_TSA(requires_capability(po
 // Nobody is inside the program's code, and nothing is on its way there. True is only worth
 // something when two looks in a row find the same sum of turns: then nobody has moved in between.
 static bool all_rest(struct mpoller *pool, const struct worker *self, uint64_t *turns) {
-    bool rest = a32_load(&pool->live) == 0 && a32_load(&pool->queued) == 0;
+    bool rest = mpoller_is_empty(pool) && a32_load(&pool->queued) == 0;
     *turns = 0;
     for (unsigned i = 0; i < pool->count; i++)
         rest = rest && !__atomic_load_n(&pool->pollers[i].inbox, __ATOMIC_SEQ_CST);

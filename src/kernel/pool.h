@@ -26,6 +26,8 @@ void pool_queue(struct mpoller *pool, struct weft_job *job);
 struct weft_job *pool_take_queued(struct mpoller *pool);
 // Somebody laid a permit down and goes away: if completions wait, somebody else must come.
 void pool_call_for_queue(struct mpoller *pool);
+// For the drivers, while `lacking`: tries again to call a worker for the orphans.
+void pool_retry(struct mpoller *pool);
 // The caller holds the lease and leaves the poller to the next free worker.
 void pool_give_away(struct weft_poller *poller);
 // A worker robbed by the watch has come back.

@@ -31,7 +31,7 @@ int CommSleep::start(struct mpoller *pool, SleepSession *session) {
     session->timed_.timer.expire = expire;
     session->timed_.msg.run = run_order;
     a32_store(&session->state_, ARMING);
-    a32_add(&pool->live, 1);
+    mpoller_enter(pool);
     poller_do(session->poller_, &session->timed_.msg);
     return 0;
 }

@@ -237,14 +237,15 @@ struct weft_poller *mpoller_deal(struct mpoller *pool, struct weft_poller *home)
 }
 
 void mpoller_leave(struct mpoller *pool) {
-    if (a32_sub(&pool->live, 1) == 1 && a32_load(&pool->ending))
+    // The last word on the pool: whoever waits may free it at once, so the wake is only an address.
+    if (a32_sub(&pool->live, 1) == (POOL_ENDING | 1))
         sys_futex_wake(&pool->live, INT32_MAX);
 }
 
 void mpoller_wait_empty(struct mpoller *pool) {
     uint32_t n;
-    a32_swap(&pool->ending, 1);
-    while ((n = a32_load(&pool->live)) > 0)
+    __atomic_fetch_or(&pool->live, POOL_ENDING, __ATOMIC_SEQ_CST);
+    while ((n = a32_load(&pool->live)) != POOL_ENDING)
         sys_futex_wait(&pool->live, n, SYS_FOREVER);
 }
 

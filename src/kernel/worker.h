@@ -85,6 +85,8 @@ struct mpoller_stats {
 
 struct mpoller_owner;
 
+#define POOL_ENDING (UINT32_C(1) << 31)
+
 struct mpoller {
     struct weft_poller *pollers;
     unsigned count;
@@ -95,12 +97,14 @@ struct mpoller {
     void (*schedule)(struct mpoller *pool, struct weft_job *job);
     struct mpoller_owner *owner; // opaque to C
 
-    uint32_t live;         // atomic: timers and connections that have not ended
+    // atomic: what has not ended (timers, connections, threads that are about to post an order),
+    // and POOL_ENDING when somebody waits for that number to become 0
+    uint32_t live;
     uint32_t watch_asleep; // atomic: let-go must wake the watch
     bool asymmetric;       // membarrier works: let-go is a plain store
-    uint32_t ending;       // atomic: somebody waits for `live` to become 0
     uint32_t stopping;     // atomic
     uint32_t watch_called; // atomic: the watch must leave its post for want of others
+    uint32_t lacking;      // atomic: an orphan waits, and no worker could be made for it
 
     int32_t permits;       // atomic; below zero while more callbacks run than are permitted
     uint32_t queued;       // atomic: length of the queue
@@ -115,7 +119,7 @@ struct mpoller {
     struct worker *idle;
     struct worker *watch;
     struct worker *all;
-    unsigned workers;
+    uint32_t workers;    // also read without the lock
     unsigned called;     // workers woken or started that have not yet looked around
     unsigned patience;   // doublings of the watch's period
     uint64_t relay_time; // of the last relay
@@ -128,6 +132,8 @@ int mpoller_init(struct mpoller *pool, unsigned pollers, unsigned handlers);
 // more. The worker that calls it is not joined. Then frees the tables.
 void mpoller_stop(struct mpoller *pool);
 
+// Makes sure that there is a worker at all. -1 with errno when there is none and none can be made.
+int mpoller_staff(struct mpoller *pool);
 // The poller for something new: the one this thread drives, else in turn.
 struct weft_poller *mpoller_pick(struct mpoller *pool);
 // Calls a driver for a poller that has none yet.
@@ -144,10 +150,15 @@ void job_site_end(struct job_site *site, const struct site_probe *probe);
 // Runs a job later on a worker, without a permit of its own: on the ready list of the driven
 // poller, or another's.
 void mpoller_defer(struct mpoller *pool, struct weft_job *job);
-// Something counted in `live` has ended.
+// Counts in `live` something that is about to begin.
+static inline void mpoller_enter(struct mpoller *pool) { a32_add(&pool->live, 1); }
+// Something counted in `live` has ended. The pool may be gone when this returns.
 void mpoller_leave(struct mpoller *pool);
 // Waits until nothing is alive.
 void mpoller_wait_empty(struct mpoller *pool);
+static inline bool mpoller_is_empty(const struct mpoller *pool) {
+    return (a32_load(&pool->live) & ~POOL_ENDING) == 0;
+}
 // Picks the poller of a new connection: `home` unless it has clearly more than another. Counts it
 // there.
 struct weft_poller *mpoller_deal(struct mpoller *pool, struct weft_poller *home);

@@ -306,8 +306,8 @@ void sys_unlock(struct weft_lock *lock) WEFT_TSA(no_thread_safety_analysis) {
 
 int sys_thread_start(struct sys_thread *thread, void (*run)(struct worker *), struct worker *arg) {
     world->point(sim::AT_CALL);
-    // Where the watch can step in, the pool must live without.
-    if (arg->pool->watch && drawn_error(world->tuning.thread_error, {EAGAIN}))
+    // The first is not drawn: without any, nothing would begin (mpoller_staff).
+    if (arg->pool->workers > 0 && drawn_error(world->tuning.thread_error, {EAGAIN}))
         return -1;
     sim::Fiber *fiber = world->spawn("worker", [run, arg]() { run(arg); });
     thread->id = fiber->id;
