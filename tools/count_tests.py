@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-# Weft - counts what a ctest run proved: the googletest cases of a program, or the program. Prints "passed failed".
+# Weft - counts what a ctest run proved: the googletest cases of a program, or the program
 # SPDX-License-Identifier: Apache-2.0
-"""Usage: count_tests.py RESULTS.xml (as written by ctest --output-junit)"""
+"""Prints "passed failed", and on standard error what the failed ones said.
+
+Usage: count_tests.py RESULTS.xml (as written by ctest --output-junit)"""
 import re
 import sys
 import xml.etree.ElementTree
 
 CASE_OK = re.compile(r"^\[       OK \] ", re.M)
 CASE_FAILED = re.compile(r"^\[  FAILED  \] .* \(\d+ ms\)$", re.M)
+CASE_SAID = re.compile(r"^\[ RUN      \] (\S+)\n((?:(?!^\[ ).*\n)*)\[  FAILED  \] .* \(\d+ ms\)$", re.M)
+LINES = 30  # of what a failed one said
 
 
 def count(case):
@@ -20,13 +24,30 @@ def count(case):
     return passed, max(failed, 1)
 
 
+def failures(case):
+    """What each failed check said, its last lines; the end of the whole output where none is named."""
+    if case.get("status") == "run":
+        return
+    output = case.findtext("system-out") or ""
+    named = False
+    for match in CASE_SAID.finditer(output):
+        named = True
+        yield f"{case.get('name')}: {match.group(1)}", match.group(2)
+    if not named:
+        yield case.get("name"), output
+
+
 def main():
     try:
-        cases = xml.etree.ElementTree.parse(sys.argv[1]).getroot().iter("testcase")
+        cases = list(xml.etree.ElementTree.parse(sys.argv[1]).getroot().iter("testcase"))
     except (OSError, xml.etree.ElementTree.ParseError) as error:
         print(f"no results: {error}", file=sys.stderr)
         print("0 1")
         return
+    for case in cases:
+        for name, text in failures(case):
+            lines = text.strip().splitlines()[-LINES:]
+            print(f"FAILED {name}", *lines, sep="\n    ", file=sys.stderr)
     counts = [count(case) for case in cases]
     print(sum(passed for passed, _ in counts), sum(failed for _, failed in counts))
 
