@@ -79,6 +79,7 @@ bool pool_call_worker(struct mpoller *pool) {
     }
     if (pool->called > 0) // somebody is on the way and will look at everything
         return true;
+    errno = EAGAIN; // as the system says when a limit of its own is met
     if (pool->workers < worker_limit(pool) && start_worker(pool) == 0) {
         pool->called++;
         return true;
