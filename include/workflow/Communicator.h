@@ -408,6 +408,7 @@ private:
     static void schedule(struct mpoller *pool, struct weft_job *job);
     static void run_scheduled(void *context);
     bool enter();
+    void leave();
     int listen(CommService *service, int fd, bool own);
 
     struct mpoller *pool_;

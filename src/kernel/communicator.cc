@@ -69,18 +69,23 @@ void Communicator::deinit() {
 }
 
 // The gate. What passes is counted first, so that close() either is seen here or waits for it.
-// ECANCELED behind the end, EAGAIN where no thread can be made.
+// ECANCELED behind the end.
 bool Communicator::enter() {
     errno = ECANCELED;
     if (!this->pool_)
         return false;
     mpoller_enter(this->pool_);
-    if (!this->stopping_ && mpoller_staff(this->pool_) == 0)
+    if (!this->stopping_)
         return true;
-    int error = this->stopping_ ? ECANCELED : errno;
+    this->leave();
+    return false;
+}
+
+// Keeps errno.
+void Communicator::leave() {
+    int error = errno;
     mpoller_leave(this->pool_);
     errno = error;
-    return false;
 }
 
 int Communicator::request(CommSession *session, CommTarget *target) {
@@ -90,10 +95,10 @@ int Communicator::request(CommSession *session, CommTarget *target) {
     }
     if (!this->enter())
         return -1;
-    int ret = CommClientMachine::request(this, session, target);
-    int error = errno;
-    mpoller_leave(this->pool_);
-    errno = error;
+    int ret = mpoller_staff(this->pool_);
+    if (ret == 0)
+        ret = CommClientMachine::request(this, session, target);
+    this->leave();
     return ret;
 }
 
@@ -127,17 +132,20 @@ int Communicator::bind(CommService *service) {
     bool own;
     int fd = CommListener::open(service, &own);
     int ret = fd < 0 ? -1 : this->listen(service, fd, own);
-    int error = errno;
-    mpoller_leave(this->pool_);
-    errno = error;
+    this->leave();
     return ret;
 }
 
 int Communicator::listen(CommService *service, int fd, bool own) {
-    CommListener *listener = new (std::nothrow) CommListener(this, service, fd, own);
-    if (!listener) {
-        sys_close(fd);
+    CommListener *listener = nullptr;
+    if (mpoller_staff(this->pool_) == 0) {
+        listener = new (std::nothrow) CommListener(this, service, fd, own);
         errno = ENOMEM;
+    }
+    if (!listener) {
+        int error = errno;
+        sys_close(fd);
+        errno = error;
         return -1;
     }
     service->listener_ = listener;
@@ -163,15 +171,13 @@ void Communicator::unbind(CommService *service) {
 
 int Communicator::sleep(SleepSession *session) {
     if (!this->enter()) {
-        if (errno != ECANCELED)
-            return -1;
         CommSleep::refuse(session);
         return 0;
     }
-    int ret = CommSleep::start(this->pool_, session);
-    int error = errno;
-    mpoller_leave(this->pool_);
-    errno = error;
+    int ret = mpoller_staff(this->pool_);
+    if (ret == 0)
+        ret = CommSleep::start(this->pool_, session);
+    this->leave();
     return ret;
 }
 

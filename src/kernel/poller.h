@@ -69,6 +69,8 @@ struct weft_poller {
     int wakefd;
     uint64_t now;        // when the last batch was fetched
     uint64_t seen_lease; // the watch's last look
+    uint64_t spared; // of the watch: since when its driver looks stuck but is not asleep, else 0
+    uint64_t spared_cpu; // and the processor time that one had used by then
     int batch_next, batch_count;
     unsigned ready_quota; // items of the ready list to run before the next fetch
     unsigned ready_count;

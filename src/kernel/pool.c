@@ -8,7 +8,7 @@
 
 #include "kernel/log.h"
 
-enum { FALSE_RELAY_NS = 100000, MAX_PATIENCE = 2, REST_LOOK_NS = 1000000 };
+enum { FALSE_RELAY_NS = 100000, REST_LOOK_NS = 1000000 };
 
 int mpoller_init(struct mpoller *pool, unsigned pollers, unsigned handlers) {
     memset(pool, 0, sizeof *pool);
@@ -119,6 +119,9 @@ void mpoller_birth(struct weft_poller *poller) {
         return;
     sys_lock(&pool->lock);
     add_orphan(poller);
+    // The first driver would have to call the watch before it drives; the caller has time for it.
+    if (pool->workers == 1 && !pool->watch_disabled && start_worker(pool) == 0)
+        pool->called++;
     sys_unlock(&pool->lock);
 }
 
@@ -197,13 +200,8 @@ void mpoller_add_permits(struct mpoller *pool, int n) {
 
 void pool_judge_relay(struct mpoller *pool) {
     sys_lock(&pool->lock);
-    if (sys_now() - pool->relay_time < FALSE_RELAY_NS) {
+    if (sys_now() - pool->relay_time < FALSE_RELAY_NS)
         pool->stats.false_relays++;
-        if (pool->patience < MAX_PATIENCE)
-            pool->patience++;
-    } else if (pool->patience > 0) {
-        pool->patience--;
-    }
     sys_unlock(&pool->lock);
 }
 

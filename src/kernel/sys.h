@@ -29,6 +29,13 @@ struct worker; // a thread of the kernel, see worker.h
 // A thread being run. Opaque outside sys; joined exactly once.
 struct sys_thread {
     uint64_t id;
+    uint32_t number; // the system's own, set by the thread itself; 0 before
+};
+
+// What a thread is doing, as the system sees it.
+struct sys_activity {
+    bool asleep;     // it waits for something; else it has a processor or waits for one
+    uint64_t cpu_ns; // processor time it has used
 };
 
 // Where a simulated schedule may switch fibers. The real system does nothing here.
@@ -82,6 +89,10 @@ SYS_FN void sys_unlock(struct weft_lock *lock) WEFT_TSA(release_capability(lock)
 // Threads. Signals stay with the program's own threads.
 int sys_thread_start(struct sys_thread *thread, void (*run)(struct worker *), struct worker *arg);
 void sys_thread_join(struct sys_thread thread);
+// Costs some microseconds. False where the system does not tell.
+bool sys_thread_look(const struct sys_thread *thread, struct sys_activity *activity);
+// How often this thread has lost its processor without asking for it.
+uint64_t sys_preemptions(void);
 // Lets the system free the thread by itself when it ends.
 void sys_thread_detach(struct sys_thread thread);
 

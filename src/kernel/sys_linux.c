@@ -5,7 +5,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <linux/membarrier.h>
 
@@ -40,11 +42,13 @@ int sys_epoll_wait_ms(int epfd, struct epoll_event *events, int max, uint64_t ti
 struct start_args {
     void (*run)(struct worker *);
     struct worker *arg;
+    struct sys_thread *thread;
 };
 
 static void *thread_main(void *p) {
     struct start_args args = *(struct start_args *)p;
     free(p);
+    __atomic_store_n(&args.thread->number, (uint32_t)syscall(SYS_gettid), __ATOMIC_RELAXED);
     args.run(args.arg);
     return NULL;
 }
@@ -59,6 +63,8 @@ int sys_thread_start(struct sys_thread *thread, void (*run)(struct worker *), st
         return -1;
     args->run = run;
     args->arg = arg;
+    args->thread = thread;
+    thread->number = 0;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     ret = pthread_create(&id, NULL, thread_main, args);
@@ -75,6 +81,43 @@ int sys_thread_start(struct sys_thread *thread, void (*run)(struct worker *), st
 void sys_thread_join(struct sys_thread thread) { pthread_join((pthread_t)thread.id, NULL); }
 
 void sys_thread_detach(struct sys_thread thread) { pthread_detach((pthread_t)thread.id); }
+
+// proc(5), /proc/[pid]/stat: the letter behind the name, which itself may hold any character.
+static bool read_state(uint32_t number, char *state) {
+    char path[48], text[128];
+    const char *end;
+    int fd;
+    ssize_t n;
+    snprintf(path, sizeof path, "/proc/self/task/%u/stat", number);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    n = read(fd, text, sizeof text);
+    close(fd);
+    end = n > 0 ? memrchr(text, ')', (size_t)n) : NULL;
+    if (!end || end + 2 >= text + n)
+        return false;
+    *state = end[2];
+    return true;
+}
+
+bool sys_thread_look(const struct sys_thread *thread, struct sys_activity *activity) {
+    uint32_t number = __atomic_load_n(&thread->number, __ATOMIC_RELAXED);
+    clockid_t clock;
+    struct timespec used;
+    char state;
+    if (number == 0 || pthread_getcpuclockid((pthread_t)thread->id, &clock) != 0 ||
+        clock_gettime(clock, &used) < 0 || !read_state(number, &state))
+        return false;
+    activity->asleep = state != 'R';
+    activity->cpu_ns = (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+    return true;
+}
+
+uint64_t sys_preemptions(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) < 0 ? 0 : (uint64_t)usage.ru_nivcsw;
+}
 
 bool sys_membarrier_init(void) {
     return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // There is no clock on the hot path. The watch compares lease words: OUT under the same epoch at
-// two looks running means stuck. It takes the poller by compare-and-swap and drives it at once,
-// after calling a successor. Each look costs some 20 us of CPU, so the period adapts: short for a
+// two looks running means stuck, unless the system says that the driver only waits for a
+// processor. It takes the poller by compare-and-swap and drives it at once, after calling a
+// successor. Each look costs some 20 us of CPU, so the period adapts: short for a
 // while after a relay, a millisecond while callbacks run, asleep after a second in which nothing
 // changed and every lease is HELD.
 //
@@ -21,6 +22,7 @@ enum {
     LOOK_ALERT_NS = 250000, // for a while after a relay
     ALERT_NS = 100000000,   // how long that is
     CALM_NS = 1000000000,   // unchanged for so long: sleep
+    SPARE_NS = 20000000,    // the longest that a driver without a processor is spared
 };
 
 void mpoller_wake_watch(struct mpoller *pool) {
@@ -55,16 +57,35 @@ static void sleep_until_let_go(struct worker *worker, uint32_t called) {
 static uint64_t period(struct mpoller *pool, uint64_t now) {
     sys_lock(&pool->lock);
     bool alert = pool->relay_time && now - pool->relay_time < ALERT_NS;
-    uint64_t ns = (uint64_t)(alert ? LOOK_ALERT_NS : LOOK_NS) << pool->patience;
     sys_unlock(&pool->lock);
-    return ns;
+    return alert ? LOOK_ALERT_NS : LOOK_NS;
+}
+
+// A driver that stays away for two looks sleeps, computes, or was merely descheduled. Only the last
+// is spared: whoever takes its poller would have to wait for a processor like itself. Needs the
+// lock, and the lease still OUT under the epoch that was seen: so the driver cannot be gone.
+static bool is_stuck(struct mpoller *pool, struct weft_poller *poller)
+    WEFT_TSA(requires_capability(pool->lock)) {
+    struct sys_activity activity;
+    uint64_t now = sys_now();
+    if (!sys_thread_look(&poller->driver->thread, &activity) || activity.asleep)
+        return true;
+    if (!poller->spared) {
+        poller->spared = now;
+        poller->spared_cpu = activity.cpu_ns;
+        pool->stats.spared++;
+        return false;
+    }
+    uint64_t passed = now - poller->spared;
+    return activity.cpu_ns - poller->spared_cpu >= passed / 4 || passed > SPARE_NS;
 }
 
 static bool take_over(struct worker *worker, struct weft_poller *poller, uint64_t word) {
     struct mpoller *pool = worker->pool;
     // Under the lock, so that the robbed worker cannot have left before it is told.
     sys_lock(&pool->lock);
-    bool taken = a64_cas(&poller->lease, word, lease_word((word >> 1) + 1, false));
+    bool taken = a64_load(&poller->lease) == word && is_stuck(pool, poller) &&
+                 a64_cas(&poller->lease, word, lease_word((word >> 1) + 1, false));
     if (taken) {
         worker_turn(worker); // no longer at rest, from the moment it has the poller
         a32_store(&poller->driver->robbed, 1);
@@ -89,7 +110,9 @@ static struct weft_poller *look(struct worker *worker, bool *moved) {
         bool same = word == poller->seen_lease;
         if (!same || lease_is_out(word))
             *moved = true;
-        if (same && lease_is_out(word) && take_over(worker, poller, word))
+        if (!same)
+            poller->spared = 0;
+        else if (lease_is_out(word) && take_over(worker, poller, word))
             return poller;
         poller->seen_lease = word;
     }

@@ -11,7 +11,7 @@
 enum {
     SITE_LONG_NS = 30000,
     SITE_SHORT_NS = 15000,
-    SITE_CLIP_NS = 1000000,
+    SITE_CLIP_NS = 120000,
     SITE_SAMPLE = 64,
     SITE_VERDICT = 64,
     SITE_RELAYS = 8,
@@ -169,8 +169,11 @@ void job_site_unref(struct job_site *site) {
 void job_site_begin(struct job_site *site, struct site_probe *probe) {
     struct worker *worker = sys_self();
     probe->poller = worker ? worker->poller : NULL;
-    probe->begin =
-        __atomic_load_n(&site->calls, __ATOMIC_RELAXED) % SITE_SAMPLE == 0 ? sys_now() : 0;
+    probe->begin = 0;
+    if (__builtin_expect(__atomic_load_n(&site->calls, __ATOMIC_RELAXED) % SITE_SAMPLE == 0, 0)) {
+        probe->preemptions = sys_preemptions();
+        probe->begin = sys_now();
+    }
 }
 
 void job_site_end(struct job_site *site, const struct site_probe *probe) {
@@ -181,7 +184,14 @@ void job_site_end(struct job_site *site, const struct site_probe *probe) {
             worker->poller != probe->poller ||
             (worker->out && a64_load(&probe->poller->lease) != lease_word(worker->epoch, true));
     }
-    judge_site(site, probe->begin ? sys_now() - probe->begin + 1 : 0, relayed);
+    uint64_t ns = 0;
+    // The time that the thread spent without a processor is none of the callback's.
+    if (__builtin_expect(probe->begin != 0, 0)) {
+        ns = sys_now() - probe->begin + 1;
+        if (sys_preemptions() != probe->preemptions)
+            ns = 0;
+    }
+    judge_site(site, ns, relayed);
 }
 
 static bool site_is_queued(const struct mpoller *pool, struct job_site *site) {

@@ -52,7 +52,8 @@ struct job_site {
 // One measured call.
 struct site_probe {
     struct weft_poller *poller;
-    uint64_t begin;
+    uint64_t begin; // 0 when it is not timed
+    uint64_t preemptions;
 };
 
 struct worker {
@@ -77,6 +78,7 @@ struct worker {
 struct mpoller_stats {
     uint64_t relays;       // pollers taken from stuck workers
     uint64_t false_relays; // of those, from workers that came back at once
+    uint64_t spared;       // drivers that looked stuck, but had only lost their processor
     uint64_t given;        // pollers given away before a known wait
     uint64_t refused;      // times no further worker could be made
     uint64_t looks;        // of the watch
@@ -121,7 +123,6 @@ struct mpoller {
     struct worker *all;
     uint32_t workers;    // also read without the lock
     unsigned called;     // workers woken or started that have not yet looked around
-    unsigned patience;   // doublings of the watch's period
     uint64_t relay_time; // of the last relay
     struct mpoller_stats stats;
 };

@@ -10,6 +10,12 @@
 #include "nameservice/address_list.h"
 #include "nameservice/route_entry.h"
 
+// A context comes from a program that has OpenSSL. One that has not must not load it because of us:
+// so these are found where it is there, and asked for by nothing.
+#pragma weak SSL_CTX_up_ref
+#pragma weak SSL_CTX_free
+#pragma weak SSL_ctrl
+
 RouteManager::RouteTarget::RouteTarget() : state(0), entry_(nullptr), leaving_(false) {}
 
 int RouteManager::RouteTarget::init(const struct sockaddr *addr_in, socklen_t len, SSL_CTX *ctx,

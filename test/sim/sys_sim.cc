@@ -315,6 +315,21 @@ int sys_thread_start(struct sys_thread *thread, void (*run)(struct worker *), st
     return 0;
 }
 
+// A fiber that is stalled may be either: asleep in the program's code, or without a processor.
+bool sys_thread_look(const struct sys_thread *thread, struct sys_activity *activity) {
+    world->point(sim::AT_CALL);
+    sim::Fiber *fiber = world->find(static_cast<unsigned>(thread->id));
+    if (!fiber)
+        world->fail("a thread is looked at that is not there");
+    if (world->rng.percent(10))
+        return false;
+    activity->asleep = fiber->state == sim::Fiber::BLOCKED || world->rng.percent(50);
+    activity->cpu_ns = world->rng.percent(50) ? world->now : 0;
+    return true;
+}
+
+uint64_t sys_preemptions(void) { return world->rng.percent(95) ? 0 : world->now; }
+
 void sys_thread_join(struct sys_thread thread) {
     world->point(sim::AT_CALL);
     sim::Fiber *fiber = world->find(static_cast<unsigned>(thread.id));
