@@ -25,6 +25,7 @@ class CommService;
 class CommSession;
 class CommTarget;
 class Communicator;
+struct CommTargetPool;
 struct job_site;
 struct mpoller;
 
@@ -64,11 +65,9 @@ public:
     int has_idle_conn() const;
 
 protected:
-    void set_ssl(SSL_CTX *ssl_ctx_in, int ssl_connect_timeout_in) {
-        this->ssl_ctx_ = ssl_ctx_in;
-        this->ssl_connect_timeout_ = ssl_connect_timeout_in;
-    }
-    SSL_CTX *get_ssl_ctx() const { return this->ssl_ctx_; }
+    // Between init() and deinit().
+    void set_ssl(SSL_CTX *ssl_ctx_in, int ssl_connect_timeout_in);
+    SSL_CTX *get_ssl_ctx() const;
 
 private:
     // A stream socket for the address; made non-blocking by the kernel. Runs on the requesting
@@ -90,14 +89,8 @@ public:
 private:
     struct sockaddr *addr_;
     socklen_t addrlen_;
-    int connect_timeout_;
-    int response_timeout_;
-    int ssl_connect_timeout_;
-    SSL_CTX *ssl_ctx_;
-    struct weft_lock lock_;
-    CommConnEntry *idle_;  // parked connections, latest first; under lock
-    CommConnEntry *owner_; // on a server: the connection whose peer this is
-    struct job_site *site_;
+    struct CommTargetPool *pool_; // owned; the peer of a server's connection has none
+    CommConnEntry *owner_;        // on a server: the connection whose peer this is
     friend class CommConnEntry;
     friend class CommPeer;
     friend class CommClientMachine;

@@ -97,10 +97,18 @@ bool CommClientMachine::step(CommConnEntry *entry, CommOutcome *out) {
     }
 }
 
+void CommTargetPool::take_out(CommConnEntry *entry) {
+    (entry->prev ? entry->prev->next : idle) = entry->next;
+    if (entry->next)
+        entry->next->prev = entry->prev;
+    entry->listed = false;
+}
+
 CommConnEntry *CommClientMachine::take_idle(CommTarget *target) {
     struct worker *self = sys_self();
-    sys_lock(&target->lock_);
-    CommConnEntry *entry = target->idle_;
+    struct CommTargetPool *pool = target->pool_;
+    sys_lock(&pool->lock);
+    CommConnEntry *entry = pool->idle;
     if (entry && self && self->poller) {
         CommConnEntry *e = entry;
         for (int i = 0; e && i < IDLE_SCAN && e->poller != self->poller; i++)
@@ -108,30 +116,21 @@ CommConnEntry *CommClientMachine::take_idle(CommTarget *target) {
         if (e && e->poller == self->poller)
             entry = e;
     }
-    if (entry) {
-        (entry->prev ? entry->prev->next : target->idle_) = entry->next;
-        if (entry->next)
-            entry->next->prev = entry->prev;
-        entry->listed = false;
-    }
-    sys_unlock(&target->lock_);
+    if (entry)
+        pool->take_out(entry);
+    sys_unlock(&pool->lock);
     return entry;
 }
 
 // Takes a parked connection out of the list, if nobody has done so. Needs the entry's lock, so the
 // target is alive.
 void CommClientMachine::leave_idle(CommConnEntry *entry) {
-    CommTarget *target = entry->target;
-    bool was_listed = false;
-    sys_lock(&target->lock_);
-    if (entry->listed) {
-        (entry->prev ? entry->prev->next : target->idle_) = entry->next;
-        if (entry->next)
-            entry->next->prev = entry->prev;
-        entry->listed = false;
-        was_listed = true;
-    }
-    sys_unlock(&target->lock_);
+    struct CommTargetPool *pool = entry->target->pool_;
+    sys_lock(&pool->lock);
+    bool was_listed = entry->listed;
+    if (was_listed)
+        pool->take_out(entry);
+    sys_unlock(&pool->lock);
     if (was_listed)
         entry->unref(); // never the last: whoever moves the machine holds one
 }
@@ -168,10 +167,8 @@ CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target
             a32_add(&home->load, 1);
             entry->conn = conn;
             entry->target = target;
-            if (target->site_) {
-                a32_add(&target->site_->refs, 1);
-                entry->site = target->site_;
-            }
+            entry->site = target->pool_->site;
+            a32_add(&entry->site->refs, 1);
             return entry;
         }
         delete conn;
@@ -234,7 +231,7 @@ int CommClientMachine::request(Communicator *comm, CommSession *session, CommTar
     entry->attach(session);
     entry->want_write = true; // writability tells that it is connected
     entry->order_wanted = true;
-    entry->set_deadline(ms_after(target->connect_timeout_));
+    entry->set_deadline(ms_after(target->pool_->connect_timeout));
     entry->unlock();
     return 0;
 }
@@ -285,7 +282,7 @@ void CommClientMachine::begin_send(CommConnEntry *entry, CommOutcome *out) {
         entry->began =
             entry_after(now, send_timeout); // while sending: when the whole request must be out
         entry->set_deadline(
-            entry_min(entry->began, entry_after(now, entry->target->response_timeout_)));
+            entry_min(entry->began, entry_after(now, entry->target->pool_->response_timeout)));
         return;
     }
     sent(entry, result);
@@ -296,7 +293,7 @@ void CommClientMachine::sent(CommConnEntry *entry, IoResult result) {
     bool sending = entry->state == CommConnEntry::SENDING;
     uint64_t now = sys_now();
     if (result == IoResult::BLOCKED) {
-        uint64_t block = entry_after(now, entry->target->response_timeout_);
+        uint64_t block = entry_after(now, entry->target->pool_->response_timeout);
         if (sending)
             entry->set_deadline(entry_min(entry->began, block));
         return;
@@ -320,7 +317,7 @@ void CommClientMachine::sent(CommConnEntry *entry, IoResult result) {
 // A first timeout other than 0 replaces the limit of the first block; the whole answer's time
 // begins with it.
 void CommClientMachine::set_receive_deadline(CommConnEntry *entry, uint64_t now) {
-    uint64_t block = entry_after(now, entry->target->response_timeout_);
+    uint64_t block = entry_after(now, entry->target->pool_->response_timeout);
     if (entry->received == 0 && entry->first_ms != 0) {
         entry->set_deadline(entry_after(now, entry->first_ms));
         return;
@@ -422,16 +419,16 @@ void CommClientMachine::complete(CommConnEntry *entry, int keep_alive, CommOutco
     }
     entry->set_state(CommConnEntry::PARKED);
     entry->set_deadline(ms_after(keep_alive));
-    CommTarget *target = entry->target;
+    struct CommTargetPool *pool = entry->target->pool_;
     entry->ref();
-    sys_lock(&target->lock_);
+    sys_lock(&pool->lock);
     entry->prev = nullptr;
-    entry->next = target->idle_;
-    if (target->idle_)
-        target->idle_->prev = entry;
-    target->idle_ = entry;
+    entry->next = pool->idle;
+    if (pool->idle)
+        pool->idle->prev = entry;
+    pool->idle = entry;
     entry->listed = true;
-    sys_unlock(&target->lock_);
+    sys_unlock(&pool->lock);
 }
 
 // FIN in good order: the message may be one that ends so.

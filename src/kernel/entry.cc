@@ -63,7 +63,6 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
       listed_at(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
     timer.timer.prev = nullptr;
     timer.msg.run = run_timer;
-    timer.entry = order.entry = job.entry = this;
     order.run = run_order;
     job.run = run_job;
     mpoller_enter(comm->pool_);
@@ -111,7 +110,7 @@ void CommConnEntry::unlock() {
 }
 
 void CommConnEntry::run_order(struct weft_msg *msg, struct weft_poller *driver) {
-    CommConnEntry *entry = static_cast<Order *>(msg)->entry;
+    CommConnEntry *entry = WEFT_CONTAINER_OF(msg, CommConnEntry, order);
     sys_lock(&entry->mutex);
     entry->order_posted = false;
     entry->tend(driver);
@@ -120,8 +119,8 @@ void CommConnEntry::run_order(struct weft_msg *msg, struct weft_poller *driver) 
 }
 
 void CommConnEntry::run_timer(struct weft_msg *msg, struct weft_poller *driver) {
-    struct weft_poll_timer *base = WEFT_CONTAINER_OF(msg, weft_poll_timer, msg);
-    CommConnEntry *entry = static_cast<Timer *>(base)->entry;
+    CommConnEntry *entry =
+        WEFT_CONTAINER_OF(WEFT_CONTAINER_OF(msg, weft_poll_timer, msg), CommConnEntry, timer);
     sys_lock(&entry->mutex);
     entry->armed_at = ENTRY_NEVER;
     if (!is_closing(entry) && !driver->closing) {
@@ -200,7 +199,7 @@ void CommConnEntry::post_job(struct weft_poller *driver) {
 }
 
 void CommConnEntry::run_job(struct weft_job *job) {
-    CommConnEntry *entry = static_cast<Job *>(job)->entry;
+    CommConnEntry *entry = WEFT_CONTAINER_OF(job, CommConnEntry, job);
     entry->set_lock();
     entry->job_posted = false;
     if (entry->closed) {

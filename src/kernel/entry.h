@@ -74,16 +74,6 @@ public:
         STATE_COUNT
     };
 
-    struct Timer : weft_poll_timer {
-        CommConnEntry *entry;
-    };
-    struct Order : weft_msg {
-        CommConnEntry *entry;
-    };
-    struct Job : weft_job {
-        CommConnEntry *entry;
-    };
-
     // `home` has counted it in its load.
     CommConnEntry(Communicator *comm, struct weft_poller *home, int fd,
                   const struct pollable_ops *ops, State first);
@@ -171,9 +161,9 @@ public:
     uint64_t armed_at;
     uint64_t began;    // the message, the idle time, or the lingering
     uint64_t received; // bytes of the message
-    Timer timer;
-    Order order;
-    Job job;
+    weft_poll_timer timer;
+    weft_msg order;
+    weft_job job;
 
 private:
     static void run_order(struct weft_msg *msg, struct weft_poller *driver);
@@ -195,6 +185,20 @@ inline uint64_t entry_after(uint64_t now, int ms) {
     return ms < 0 ? ENTRY_NEVER : now + static_cast<uint64_t>(ms) * 1000000u;
 }
 inline uint64_t entry_min(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+// What a target keeps for its connections. Not part of it, since every connection of a server
+// carries a target for the peer's address.
+struct CommTargetPool {
+    struct weft_lock lock = {0};
+    CommConnEntry *idle = nullptr; // parked connections, latest first; under the lock
+    job_site *site = nullptr;      // owned
+    SSL_CTX *ssl_ctx = nullptr;
+    int connect_timeout = -1;
+    int response_timeout = -1;
+    int ssl_connect_timeout = 0;
+
+    void take_out(CommConnEntry *entry); // needs the lock
+};
 
 // The server side of an entry carries the peer's address as a target.
 class CommPeer : public CommTarget {

@@ -20,45 +20,54 @@ constexpr int NEWEST = 1;
 
 } // namespace
 
-CommTarget::CommTarget()
-    : addr_(nullptr), addrlen_(0), connect_timeout_(-1), response_timeout_(-1),
-      ssl_connect_timeout_(-1), ssl_ctx_(nullptr), lock_{0}, idle_(nullptr), owner_(nullptr),
-      site_(nullptr) {}
+CommTarget::CommTarget() : addr_(nullptr), addrlen_(0), pool_(nullptr), owner_(nullptr) {}
 
 CommTarget::~CommTarget() {}
 
 int CommTarget::init(const struct sockaddr *addr_in, socklen_t len, int connect_timeout_in,
                      int response_timeout_in) {
+    struct CommTargetPool *pool = new (std::nothrow) CommTargetPool;
     this->addr_ = copy_address(addr_in, len);
-    if (!this->addr_)
-        return -1;
-    this->site_ = job_site_create();
-    if (!this->site_) {
+    if (pool)
+        pool->site = job_site_create();
+    if (!this->addr_ || !pool || !pool->site) {
         free(this->addr_);
         this->addr_ = nullptr;
+        if (pool && pool->site)
+            job_site_unref(pool->site);
+        delete pool;
+        errno = ENOMEM;
         return -1;
     }
     this->addrlen_ = len;
-    this->connect_timeout_ = connect_timeout_in;
-    this->response_timeout_ = response_timeout_in;
-    this->ssl_ctx_ = nullptr;
-    this->ssl_connect_timeout_ = 0;
+    pool->connect_timeout = connect_timeout_in;
+    pool->response_timeout = response_timeout_in;
+    this->pool_ = pool;
     return 0;
 }
 
 void CommTarget::deinit() {
-    CommClientMachine::close_idle(this);
-    if (this->site_)
-        job_site_unref(this->site_);
-    this->site_ = nullptr;
+    if (this->pool_) {
+        CommClientMachine::close_idle(this);
+        job_site_unref(this->pool_->site);
+        delete this->pool_;
+        this->pool_ = nullptr;
+    }
     free(this->addr_);
     this->addr_ = nullptr;
 }
 
+void CommTarget::set_ssl(SSL_CTX *ssl_ctx_in, int ssl_connect_timeout_in) {
+    this->pool_->ssl_ctx = ssl_ctx_in;
+    this->pool_->ssl_connect_timeout = ssl_connect_timeout_in;
+}
+
+SSL_CTX *CommTarget::get_ssl_ctx() const { return this->pool_ ? this->pool_->ssl_ctx : nullptr; }
+
 int CommTarget::has_idle_conn() const {
     if (this->owner_)
         return CommServerMachine::is_answerable(this->owner_) ? 1 : 0;
-    return __atomic_load_n(&this->idle_, __ATOMIC_ACQUIRE) ? 1 : 0;
+    return this->pool_ && __atomic_load_n(&this->pool_->idle, __ATOMIC_ACQUIRE) ? 1 : 0;
 }
 
 int CommTarget::create_connect_fd() {

@@ -31,7 +31,6 @@ int RouteManager::RouteTarget::init(const struct sockaddr *addr_in, socklen_t le
 void RouteManager::RouteTarget::deinit() {
     SSL_CTX *ctx = this->get_ssl_ctx();
     this->CommSchedTarget::deinit();
-    this->set_ssl(nullptr, 0);
     if (ctx)
         SSL_CTX_free(ctx);
 }
