@@ -23,7 +23,7 @@ constexpr uint16_t EDGES[CommConnEntry::STATE_COUNT] = {
     /* RECEIVING    */ bit(CommConnEntry::PARKED) | bit(CommConnEntry::CLOSING),
     /* PARKED       */ bit(CommConnEntry::SENDING) | bit(CommConnEntry::CLOSING),
     /* CLOSING      */ 0,
-    /* S_ACCEPTED   */ bit(CommConnEntry::S_AWAITING) | bit(CommConnEntry::S_CLOSING),
+    /* S_ACCEPTED   */ bit(CommConnEntry::S_AWAITING),
     /* S_AWAITING   */ bit(CommConnEntry::S_RECEIVING) | bit(CommConnEntry::S_CLOSING),
     /* S_RECEIVING  */ bit(CommConnEntry::S_SERVING) | bit(CommConnEntry::S_LINGERING) |
         bit(CommConnEntry::S_CLOSING),
@@ -376,7 +376,7 @@ void CommConnEntry::run_delivery(struct weft_job *job) {
 
     entry->ref();
     if (site)
-        job_site_begin(site, &probe);
+        job_site_begin(&probe);
     struct worker *self = sys_self();
     const void *before = self ? self->serving : nullptr;
     if (self)

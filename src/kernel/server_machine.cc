@@ -449,8 +449,10 @@ int CommServerMachine::reply(CommSession *session) {
             entry->want_job();
     }
     entry->unlock();
-    if (out.session) // in place, on the caller's thread
+    if (out.session) { // in place, on the caller's thread
+        session->end_state_ = out.state;
         session->handle(out.state, out.error);
+    }
     entry->unref();
     return 0;
 }
@@ -534,7 +536,7 @@ int CommServerMachine::shutdown(CommSession *session) {
 }
 
 void CommServerMachine::forsaken(CommSession *session) {
-    if (session->passive_)
+    if (session->passive_ && session->end_state_ == CS_STATE_TOREPLY)
         shutdown(session);
 }
 

@@ -4,9 +4,9 @@
 // There is no clock on the hot path. The watch compares lease words: OUT under the same epoch at
 // two looks running means stuck, unless the system says that the driver only waits for a
 // processor. It takes the poller by compare-and-swap and drives it at once, after calling a
-// successor. Each look costs some 20 us of CPU, so the period adapts: short for a
-// while after a relay, a millisecond while callbacks run, asleep after a second in which nothing
-// changed and every lease is HELD.
+// successor. Each look costs some 10 to 20 us of CPU, so the period adapts: short for a while after
+// a relay, then one millisecond, then two, and asleep after a second in which nothing changed and
+// every lease is HELD.
 //
 // Falling asleep: set `watch_asleep`, membarrier, look once more, sleep only if all are still HELD.
 // A let-go stores its lease and then reads the flag; the membarrier stands in for the fence it
@@ -18,10 +18,11 @@
 #include "kernel/pool.h"
 
 enum {
-    LOOK_NS = 1000000,      // while callbacks run
     LOOK_ALERT_NS = 250000, // for a while after a relay
     ALERT_NS = 100000000,   // how long that is
-    CALM_NS = 1000000000,   // unchanged for so long: sleep
+    LOOK_NS = 1000000,      // until a second after it
+    LOOK_CALM_NS = 2000000, // while callbacks run and none was relayed
+    CALM_NS = 1000000000,   // nothing has changed for so long: sleep
     SPARE_NS = 20000000,    // the longest that a driver without a processor is spared
 };
 
@@ -56,9 +57,11 @@ static void sleep_until_let_go(struct worker *worker, uint32_t called) {
 
 static uint64_t period(struct mpoller *pool, uint64_t now) {
     sys_lock(&pool->lock);
-    bool alert = pool->relay_time && now - pool->relay_time < ALERT_NS;
+    uint64_t since = pool->relay_time ? now - pool->relay_time : UINT64_MAX;
     sys_unlock(&pool->lock);
-    return alert ? LOOK_ALERT_NS : LOOK_NS;
+    if (since < ALERT_NS)
+        return LOOK_ALERT_NS;
+    return since < CALM_NS ? LOOK_NS : LOOK_CALM_NS;
 }
 
 // A driver that stays away for two looks sleeps, computes, or was merely descheduled. Only the last

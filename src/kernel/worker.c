@@ -9,11 +9,10 @@
 // A callback above this mean time, or one relay in ten calls, sends a site's completions to the
 // queue; well below it they come back.
 enum {
-    SITE_LONG_NS = 30000,
-    SITE_SHORT_NS = 15000,
-    SITE_CLIP_NS = 120000,
+    SITE_LONG_NS = 50000,
+    SITE_SHORT_NS = 35000,
+    SITE_CLIP_NS = 200000,
     SITE_SAMPLE = 64,
-    SITE_VERDICT = 64,
     SITE_RELAYS = 8,
 };
 
@@ -132,17 +131,17 @@ void worker_main(struct worker *worker) {
 }
 
 // Few samples decide, with hysteresis; the counters are hints, so lost updates do no harm.
-static void judge_site(struct job_site *site, uint64_t ns, bool relayed) {
-    uint32_t calls = __atomic_load_n(&site->calls, __ATOMIC_RELAXED) + 1;
+static void judge_site(struct job_site *site, uint64_t ns, unsigned count, bool relayed) {
+    uint32_t calls = __atomic_load_n(&site->calls, __ATOMIC_RELAXED) + count;
     uint32_t relays = __atomic_load_n(&site->relays, __ATOMIC_RELAXED) + (relayed ? 1 : 0);
     uint32_t mean = __atomic_load_n(&site->mean_ns, __ATOMIC_RELAXED);
     if (ns && !relayed) {
         if (ns > SITE_CLIP_NS)
             ns = SITE_CLIP_NS;
-        mean = mean ? (uint32_t)((mean * UINT64_C(7) + ns) / 8) : (uint32_t)ns;
+        mean = (uint32_t)((mean * UINT64_C(7) + ns) / 8);
         __atomic_store_n(&site->mean_ns, mean, __ATOMIC_RELAXED);
     }
-    if (calls >= SITE_VERDICT || relays >= SITE_RELAYS) {
+    if (calls >= SITE_SAMPLE || relays >= SITE_RELAYS) {
         if (mean > SITE_LONG_NS || relays * 10 > calls)
             a32_store(&site->queued, 1);
         else if (mean < SITE_SHORT_NS)
@@ -150,8 +149,7 @@ static void judge_site(struct job_site *site, uint64_t ns, bool relayed) {
         calls = relays = 0;
     }
     __atomic_store_n(&site->calls, calls, __ATOMIC_RELAXED);
-    if (relayed || calls == 0)
-        __atomic_store_n(&site->relays, relays, __ATOMIC_RELAXED);
+    __atomic_store_n(&site->relays, relays, __ATOMIC_RELAXED);
 }
 
 struct job_site *job_site_create(void) {
@@ -166,14 +164,26 @@ void job_site_unref(struct job_site *site) {
         free(site);
 }
 
-void job_site_begin(struct job_site *site, struct site_probe *probe) {
+// Of each worker's calls one in SITE_SAMPLE is timed, and stands for all of them; the others leave
+// the site alone, which all pollers share. A thread that lost its processor meanwhile would make
+// any call long. Asking the system for that costs two calls, so it is done only in doubt: after a
+// long one, which itself does not count.
+void job_site_begin(struct site_probe *probe) {
     struct worker *worker = sys_self();
     probe->poller = worker ? worker->poller : NULL;
     probe->begin = 0;
-    if (__builtin_expect(__atomic_load_n(&site->calls, __ATOMIC_RELAXED) % SITE_SAMPLE == 0, 0)) {
-        probe->preemptions = sys_preemptions();
+    if (worker && __builtin_expect(++worker->calls % SITE_SAMPLE == 0 || worker->doubt, 0)) {
+        probe->asked = worker->doubt;
+        probe->preemptions = probe->asked ? sys_preemptions() : 0;
         probe->begin = sys_now();
     }
+}
+
+// How long the timed call took; 0 when that tells nothing.
+static uint64_t timed(struct worker *worker, const struct site_probe *probe) {
+    uint64_t ns = sys_now() - probe->begin + 1;
+    worker->doubt = ns > SITE_LONG_NS && (!probe->asked || sys_preemptions() != probe->preemptions);
+    return worker->doubt ? 0 : ns;
 }
 
 void job_site_end(struct job_site *site, const struct site_probe *probe) {
@@ -184,14 +194,10 @@ void job_site_end(struct job_site *site, const struct site_probe *probe) {
             worker->poller != probe->poller ||
             (worker->out && a64_load(&probe->poller->lease) != lease_word(worker->epoch, true));
     }
-    uint64_t ns = 0;
-    // The time that the thread spent without a processor is none of the callback's.
-    if (__builtin_expect(probe->begin != 0, 0)) {
-        ns = sys_now() - probe->begin + 1;
-        if (sys_preemptions() != probe->preemptions)
-            ns = 0;
-    }
-    judge_site(site, ns, relayed);
+    if (__builtin_expect(probe->begin == 0 && !relayed, 1))
+        return;
+    uint64_t ns = probe->begin ? timed(worker, probe) : 0;
+    judge_site(site, ns, ns ? SITE_SAMPLE : 0, relayed);
 }
 
 static bool site_is_queued(const struct mpoller *pool, struct job_site *site) {

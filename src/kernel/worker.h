@@ -52,8 +52,9 @@ struct job_site {
 // One measured call.
 struct site_probe {
     struct weft_poller *poller;
-    uint64_t begin; // 0 when it is not timed
-    uint64_t preemptions;
+    uint64_t begin;       // 0 when it is not timed
+    uint64_t preemptions; // before, where they were asked for
+    bool asked;
 };
 
 struct worker {
@@ -64,6 +65,8 @@ struct worker {
     uint64_t epoch;   // under which it let the lease out
     bool out;         // true exactly when the lease was let out and it has not found itself robbed
     bool permit;      // holds a permit
+    uint32_t calls;   // of sites, to time one now and then
+    bool doubt;       // the last one timed was long, or only had lost its processor: time the next
     bool permit_owed; // laid its permit down for a known wait
     const void *serving; // the service whose session it is handling; opaque to C
     unsigned waits;      // nested known waits
@@ -146,7 +149,7 @@ void mpoller_deliver(struct mpoller *pool, struct weft_job *job, struct job_site
 struct job_site *job_site_create(void);
 void job_site_unref(struct job_site *site);
 // Brackets the program's code in a job of a site.
-void job_site_begin(struct job_site *site, struct site_probe *probe);
+void job_site_begin(struct site_probe *probe);
 void job_site_end(struct job_site *site, const struct site_probe *probe);
 // Runs a job later on a worker, without a permit of its own: on the ready list of the driven
 // poller, or another's.

@@ -1,4 +1,4 @@
-// Weft - the word on misuse, and the slow way of the small lock
+// Weft - the word on misuse, and the slow way of the small lock, blocks of series
 // SPDX-License-Identifier: Apache-2.0
 #include "workflow/detail/task_support.h"
 
@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "util/block_cache.h"
 #include "workflow/SubTask.h"
 
 namespace wf::detail {
@@ -32,6 +33,26 @@ void check_start(const SubTask *task, const char *call) {
 void check_dismiss(const SubTask *task, const char *call) {
     if (task->get_pointer()) [[unlikely]]
         misused_call(call, "that is in a series: it was started, or is dismissed with its series");
+}
+
+namespace {
+
+struct SeriesBlock : BlockCached<SeriesBlock> {
+    alignas(alignof(max_align_t)) char room[160];
+};
+
+} // namespace
+
+void *series_block(size_t size) {
+    return size <= sizeof(SeriesBlock) ? SeriesBlock::operator new(sizeof(SeriesBlock))
+                                       : ::operator new(size);
+}
+
+void free_series_block(void *block, size_t size) {
+    if (size <= sizeof(SeriesBlock))
+        SeriesBlock::operator delete(block, sizeof(SeriesBlock));
+    else
+        ::operator delete(block);
 }
 
 void SpinLock::wait() {

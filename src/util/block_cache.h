@@ -40,7 +40,13 @@ public:
             ::operator delete(block);
     }
 
+#else
+    static void *operator new(size_t size) { return ::operator new(size); }
+    static void operator delete(void *block, size_t) { ::operator delete(block); }
+#endif
+
 private:
+#ifndef WEFT_BLOCK_CACHE_OFF
     struct Kept {
         void *blocks[KEEP];
         unsigned count = 0;

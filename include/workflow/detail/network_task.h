@@ -161,6 +161,12 @@ protected:
             delete this->task;
         }
 
+        // One comes and goes with every request.
+        static void *operator new(size_t size) { return wf::detail::series_block(size); }
+        static void operator delete(void *block, size_t size) {
+            wf::detail::free_series_block(block, size);
+        }
+
         WFServerTask<REQ, RESP> *task;
     };
 

@@ -4,6 +4,7 @@
 #define WEFT_DETAIL_TASK_SUPPORT_H
 
 #include <atomic>
+#include <stddef.h>
 
 #include "kernel_types.h"
 
@@ -19,6 +20,10 @@ namespace detail {
 // that names the call, such as "WFTimerTask::start()".
 void check_start(const SubTask *task, const char *call);
 void check_dismiss(const SubTask *task, const char *call);
+
+// Memory for the series of a server task, of which each thread keeps some.
+void *series_block(size_t size);
+void free_series_block(void *block, size_t size);
 
 // A lock of one byte for critical sections of a few instructions that are hardly ever contended:
 // letting it go is a plain store. Who waits spins for a moment, then yields.

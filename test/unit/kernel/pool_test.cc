@@ -224,6 +224,45 @@ TEST(PoolTest, ASiteTurnsToTheQueueAndBack) {
     EXPECT_TRUE(reaches(false));
 }
 
+// What the watch asks about a driver that looks stuck. The system only passes the argument on.
+struct Looked : worker {
+    Latch go;
+    std::atomic<bool> spins{false}, stop{false};
+    static void run(struct worker *w) {
+        Looked *self = static_cast<Looked *>(w);
+        EXPECT_TRUE(self->go.wait());
+        self->spins = true;
+        while (!self->stop) {}
+    }
+    template <class T>
+    bool eventually(T &&holds) {
+        auto end = std::chrono::steady_clock::now() + PATIENCE;
+        struct sys_activity now;
+        while (std::chrono::steady_clock::now() < end) {
+            if (sys_thread_look(&this->thread, &now) && holds(now))
+                return true;
+            std::this_thread::yield();
+        }
+        return false;
+    }
+};
+
+TEST(PoolTest, TheSystemTellsWhetherAThreadSleepsOrRuns) {
+    Looked looked;
+    ASSERT_EQ(sys_thread_start(&looked.thread, Looked::run, &looked), 0);
+    EXPECT_TRUE(looked.eventually([](const sys_activity &a) { return a.asleep; }));
+    looked.go.down();
+    EXPECT_TRUE(
+        looked.eventually([&](const sys_activity &a) { return looked.spins && !a.asleep; }));
+    uint64_t used = UINT64_MAX;
+    EXPECT_TRUE(looked.eventually([&](const sys_activity &a) {
+        used = std::min(used, a.cpu_ns);
+        return a.cpu_ns > used + 1000000;
+    }));
+    looked.stop = true;
+    sys_thread_join(looked.thread);
+}
+
 // A single permit: callbacks of network tasks and timers never overlap.
 TEST(PoolTest, OneHandlerNeverOverlaps) {
     for (int mode : {CHM_INLINE, CHM_QUEUED}) {
