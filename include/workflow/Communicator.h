@@ -365,7 +365,8 @@ public:
     // workers. Returns when all connections are closed and all timers handled; callbacks of
     // sessions may still run.
     void close();
-    // Closes, unless that was done, and joins the threads: every callback has returned.
+    // Closes, unless that was done, and joins the threads: every callback has returned. Not inside
+    // a callback of its own, which aborts with a message.
     void deinit();
     bool is_closing() const { return this->stopping_; }
 

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 #include <new>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "kernel/entry.h"
@@ -57,8 +57,15 @@ void Communicator::close() {
 }
 
 void Communicator::deinit() {
-    if (!this->stopping_)
+    if (!this->stopping_) {
+        // The thread would have to outlive what it stands on. (At the exit of the process a
+        // callback that called exit() comes by here too, behind close(), and never returns.)
+        if (mpoller_is_worker(this->pool_)) {
+            fprintf(stderr, "weft: misuse: deinit() of a scheduler in one of its own callbacks\n");
+            abort();
+        }
         this->close();
+    }
     int cookie = worker_wait_begin();
     if (this->event_handler_)
         this->event_handler_->wait();

@@ -31,7 +31,7 @@ TEST_F(BadCallsDeathTest, StartATaskInASeries) {
             Workflow::create_series_work(task, nullptr);
             task->start();
         },
-        ".");
+        "weft: misuse: ");
 }
 
 TEST_F(BadCallsDeathTest, DismissATaskInASeries) {
@@ -41,7 +41,7 @@ TEST_F(BadCallsDeathTest, DismissATaskInASeries) {
             Workflow::create_series_work(task, nullptr);
             task->dismiss();
         },
-        ".");
+        "weft: misuse: ");
 }
 
 TEST_F(BadCallsDeathTest, StartTwice) {
@@ -51,7 +51,7 @@ TEST_F(BadCallsDeathTest, StartTwice) {
             task->start();
             task->start();
         },
-        ".");
+        "weft: misuse: ");
 }
 
 TEST_F(BadCallsDeathTest, DismissAfterStart) {
@@ -61,7 +61,7 @@ TEST_F(BadCallsDeathTest, DismissAfterStart) {
             task->start();
             task->dismiss();
         },
-        ".");
+        "weft: misuse: ");
 }
 
 TEST_F(BadCallsDeathTest, AddASeriesTwice) {
@@ -72,7 +72,7 @@ TEST_F(BadCallsDeathTest, AddASeriesTwice) {
             parallel->add_series(series);
             parallel->add_series(series);
         },
-        ".");
+        "weft: misuse: ");
 }
 
 TEST_F(BadCallsDeathTest, StartASeriesOfAParallel) {
@@ -83,7 +83,7 @@ TEST_F(BadCallsDeathTest, StartASeriesOfAParallel) {
             parallel->add_series(series);
             series->start();
         },
-        ".");
+        "weft: misuse: ");
 }
 
 // NULL callbacks are allowed everywhere.

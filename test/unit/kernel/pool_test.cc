@@ -263,6 +263,20 @@ TEST(PoolTest, TheSystemTellsWhetherAThreadSleepsOrRuns) {
     sys_thread_join(looked.thread);
 }
 
+TEST(PoolDeathTest, DeinitInACallbackOfItsOwn) {
+    testing::FLAGS_gtest_death_test_style = "threadsafe";
+    EXPECT_DEATH(
+        {
+            CommScheduler sched;
+            if (sched.init(1, 4) < 0)
+                exit(0);
+            Latch never;
+            (new Timer(&sched, 0, [&](Timer *) { sched.deinit(); }))->dispatch();
+            exit(never.wait() ? 0 : 1);
+        },
+        "weft: misuse: deinit");
+}
+
 // A single permit: callbacks of network tasks and timers never overlap.
 TEST(PoolTest, OneHandlerNeverOverlaps) {
     for (int mode : {CHM_INLINE, CHM_QUEUED}) {
