@@ -33,12 +33,7 @@ const struct pollable_ops CommClientMachine::ops = {on_event, on_release, CommCo
 void CommClientMachine::on_event(struct pollable *node, uint32_t events) {
     CommConnEntry *entry = static_cast<CommConnEntry *>(node);
     entry->set_lock();
-    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-        entry->readable = true;
-    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-        entry->hangup = true;
-    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-        entry->writable = true;
+    entry->note(events);
     run(entry);
 }
 
@@ -381,13 +376,8 @@ void CommClientMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     errno = EBADMSG;
     if (!session->in_)
         result = -1;
-    while (result == 0 && taken < size) {
-        size_t n = size - taken;
-        result = session->in_->append(buf + taken, &n);
-        taken += n;
-        if (n == 0 && result == 0) // takes nothing, wants more: it would never end
-            result = -1;
-    }
+    if (result == 0)
+        result = CommConnEntry::append(session, buf, size, &taken);
     int error = errno;
     if (result > 0)
         keep_alive = session->keep_alive_timeout();

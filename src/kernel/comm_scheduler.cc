@@ -39,6 +39,32 @@ uint64_t wait_until(int timeout) {
     return timeout < 0 ? SYS_FOREVER : sys_now() + static_cast<uint64_t>(timeout) * 1000000u;
 }
 
+// Tries `take` under the lock until it gives a target or the time is up: EAGAIN, or ETIMEDOUT after
+// a wait. `lock` is asked for each time, since a target's changes when it joins a group.
+template <class LOCK, class TAKE>
+CommTarget *acquire_blocking(int wait_timeout, LOCK lock, uint32_t *freed, uint32_t *blocked,
+                             TAKE take) WEFT_TSA(no_thread_safety_analysis) {
+    uint64_t until = wait_until(wait_timeout);
+    uint32_t counted = 0; // whether this thread is one of the blocked
+    for (bool in_time = true;;) {
+        struct weft_lock *held = lock();
+        sys_lock(held);
+        *blocked -= counted;
+        CommTarget *target = take();
+        uint32_t seen = __atomic_load_n(freed, __ATOMIC_RELAXED);
+        counted = !target && wait_timeout != 0 && in_time ? 1 : 0;
+        *blocked += counted;
+        sys_unlock(held);
+        if (target)
+            return target;
+        if (!counted) {
+            errno = wait_timeout == 0 ? EAGAIN : ETIMEDOUT;
+            return nullptr;
+        }
+        in_time = wait_word(freed, seen, until);
+    }
+}
+
 } // namespace
 
 CommTarget *CommSchedObject::acquire_or_park(CommWaiter *, bool *parked) {
@@ -94,24 +120,9 @@ bool CommSchedTarget::take_slot() {
 }
 
 CommTarget *CommSchedTarget::acquire(int wait_timeout) {
-    uint64_t until = wait_until(wait_timeout);
-    uint32_t counted = 0; // whether this thread is one of the blocked
-    for (bool in_time = true;;) {
-        sys_lock(this->load_lock);
-        this->blocked -= counted;
-        CommTarget *target = this->take_slot() ? this : nullptr;
-        uint32_t seen = __atomic_load_n(&this->freed, __ATOMIC_RELAXED);
-        counted = !target && wait_timeout != 0 && in_time ? 1 : 0;
-        this->blocked += counted;
-        sys_unlock(this->load_lock);
-        if (target)
-            return target;
-        if (!counted) {
-            errno = wait_timeout == 0 ? EAGAIN : ETIMEDOUT;
-            return nullptr;
-        }
-        in_time = wait_word(&this->freed, seen, until);
-    }
+    return acquire_blocking(
+        wait_timeout, [this]() { return this->load_lock; }, &this->freed, &this->blocked,
+        [this]() -> CommTarget * { return this->take_slot() ? this : nullptr; });
 }
 
 CommTarget *CommSchedTarget::acquire_or_park(CommWaiter *waiter, bool *parked) {
@@ -246,24 +257,9 @@ CommSchedTarget *CommSchedGroup::pick() {
 }
 
 CommTarget *CommSchedGroup::acquire(int wait_timeout) {
-    uint64_t until = wait_until(wait_timeout);
-    uint32_t counted = 0; // whether this thread is one of the blocked
-    for (bool in_time = true;;) {
-        sys_lock(&this->lock);
-        this->blocked -= counted;
-        CommTarget *target = this->pick();
-        uint32_t seen = __atomic_load_n(&this->freed, __ATOMIC_RELAXED);
-        counted = !target && wait_timeout != 0 && in_time ? 1 : 0;
-        this->blocked += counted;
-        sys_unlock(&this->lock);
-        if (target)
-            return target;
-        if (!counted) {
-            errno = wait_timeout == 0 ? EAGAIN : ETIMEDOUT;
-            return nullptr;
-        }
-        in_time = wait_word(&this->freed, seen, until);
-    }
+    return acquire_blocking(
+        wait_timeout, [this]() { return &this->lock; }, &this->freed, &this->blocked,
+        [this]() -> CommTarget * { return this->pick(); });
 }
 
 CommTarget *CommSchedGroup::acquire_or_park(CommWaiter *waiter, bool *parked) {

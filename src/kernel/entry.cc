@@ -85,6 +85,28 @@ void CommConnEntry::set_state(State next_state) {
     state = next_state;
 }
 
+void CommConnEntry::note(uint32_t events) {
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        readable = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        hangup = true;
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        writable = true;
+}
+
+int CommConnEntry::append(CommSession *session, const char *buf, size_t size, size_t *taken) {
+    int result = 0;
+    *taken = 0;
+    while (result == 0 && *taken < size) {
+        size_t n = size - *taken;
+        result = session->in_->append(buf + *taken, &n);
+        *taken += n;
+        if (n == 0 && result == 0) // takes nothing, wants more: it would never end
+            result = -1;
+    }
+    return result;
+}
+
 void CommConnEntry::set_deadline(uint64_t when) {
     deadline = when;
     if (when < armed_at)

@@ -89,6 +89,7 @@ public:
     static bool is_legal(State from, State to);
 
     // The rest needs the lock, unless it says otherwise.
+    void note(uint32_t events); // what the back end has reported
     void set_deadline(uint64_t when);
     void want_job() { job_wanted = true; }
     // Reads into `buf`; *size is how much came. DONE, BLOCKED, ENDED at FIN, FAILED with errno.
@@ -103,7 +104,10 @@ public:
     bool save_input(const char *bytes, size_t size);
     void drop_input();
 
-    // Without the lock: the entry of a session's message, ...
+    // Without the lock: gives a session's message bytes until it is complete, refuses (-1), or has
+    // taken them all. *taken is how many.
+    static int append(CommSession *session, const char *buf, size_t size, size_t *taken);
+    // With the lock: sends beside the session's own messages, or not at all.
     static int send_now(CommConnEntry *entry, const void *buf, size_t size);
     void ref() { pollable_ref(this); }
     void unref() { pollable_unref(this); }

@@ -55,12 +55,7 @@ CommPeer::~CommPeer() { addr_ = nullptr; }
 void CommServerMachine::on_event(struct pollable *node, uint32_t events) {
     CommConnEntry *entry = static_cast<CommConnEntry *>(node);
     entry->set_lock();
-    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-        entry->readable = true;
-    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-        entry->hangup = true;
-    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-        entry->writable = true;
+    entry->note(events);
     run(entry);
 }
 
@@ -269,13 +264,8 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     }
     if (!session || !session->in_)
         result = -1;
-    while (result == 0 && taken < size) {
-        size_t n = size - taken;
-        result = session->in_->append(buf + taken, &n);
-        taken += n;
-        if (n == 0 && result == 0)
-            result = -1;
-    }
+    if (result == 0)
+        result = CommConnEntry::append(session, buf, size, &taken);
     entry->set_lock();
     entry->busy = false;
     entry->timed_out = false; // of the block before: it passed while the program took this one
