@@ -39,8 +39,9 @@ def write_if_changed(path, text):
 def compile_one(job):
     header, kind, level, args = job
     suffix = "cc" if kind == "cxx" else "c"
-    source = args.out / f"{header.stem}.{level}.{suffix}"
-    write_if_changed(source, f'#include "workflow/{header.name}"\n')
+    name = header.relative_to(args.include).as_posix()
+    source = args.out / f"{name.replace('/', '.')}.{level}.{suffix}"
+    write_if_changed(source, f'#include "{name}"\n')
     command = [args.cxx if kind == "cxx" else args.cc, f"-std={level}", *WARNINGS]
     if kind == "cxx":
         command.append("-fno-exceptions")
@@ -60,7 +61,8 @@ def main():
     args = parser.parse_args()
     args.include = args.include.resolve()
     args.out.mkdir(parents=True, exist_ok=True)
-    headers = sorted((args.include / "workflow").glob("*.h"))
+    room = args.include / "workflow"
+    headers = sorted([*room.glob("*.h"), *room.glob("wf/*.h")])
     if not headers:
         print(f"no header under {args.include}/workflow")
         return 1

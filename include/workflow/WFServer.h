@@ -60,12 +60,8 @@ public:
     int serve(int listen_fd);
 
     // shutdown() and wait_finish(). In a callback of this very server it would wait for itself: it
-    // aborts instead.
-    void stop() {
-        this->check_not_inside("stop");
-        this->shutdown();
-        this->wait_finish();
-    }
+    // aborts instead. Does nothing to a server that is not started.
+    void stop();
 
     // Ends listening and closes idle connections; what is under way is still answered. Returns at
     // once.

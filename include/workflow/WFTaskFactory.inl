@@ -269,6 +269,7 @@ SubTask *WFComplexClientTask<REQ, RESP, CTX>::end() {
     if (this->tracing_.deleter) {
         this->tracing_.deleter(this->tracing_.data);
         this->tracing_.deleter = NULL;
+        this->tracing_.data = NULL;
     }
     if (this->callback) {
         this->callback(this);
@@ -294,11 +295,11 @@ SubTask *WFComplexClientTask<REQ, RESP, CTX>::done() {
     if (this->detoured_)
         return this->end();
 
-    bool attempted = this->route_result_.request_object && this->target;
+    bool attempted = this->route_result_.request_object != NULL;
     bool user_request = this->finish_once();
 
     if (attempted && this->ns_policy_) {
-        if (this->state == WFT_STATE_SYS_ERROR || this->state == WFT_STATE_DNS_ERROR)
+        if (this->state == WFT_STATE_SYS_ERROR)
             this->ns_policy_->failed(&this->route_result_, &this->tracing_, this->target);
         else
             this->ns_policy_->success(&this->route_result_, &this->tracing_, this->target);

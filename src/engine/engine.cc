@@ -36,7 +36,11 @@ size_t poller_count(int asked) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     size_t most = cores > 0 ? static_cast<size_t>(cores) : 1;
     size_t wanted = asked > 0 ? static_cast<size_t>(asked) : 1;
-    return wanted < most ? wanted : most;
+    if (wanted <= most)
+        return wanted;
+    weft_log(WEFT_LOG_INFO, "poller_threads is %zu; %zu are used, as many as there are processors",
+             wanted, most);
+    return most;
 }
 
 } // namespace

@@ -7,8 +7,8 @@
 #include "factory/http_common.h"
 #include "util/base64.h"
 #include "util/block_cache.h"
+#include "util/percent.h"
 #include "workflow/HttpUtil.h"
-#include "workflow/StringUtil.h"
 #include "workflow/WFTaskFactory.h"
 
 using protocol::HttpHeaderCursor;
@@ -96,7 +96,7 @@ bool HttpClientTask::init_success() {
     }
     if (this->uri_.userinfo && this->uri_.userinfo[0]) {
         std::string user = this->uri_.userinfo;
-        StringUtil::url_decode(user);
+        wf::percent_decode(user);
         this->req.set_header_pair("Authorization", "Basic " + wf::base64_encode(user));
         this->authorized_ = true;
     } else if (other_host &&

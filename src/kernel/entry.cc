@@ -387,6 +387,16 @@ void CommConnEntry::attach(CommSession *session_in) {
         old->unref();
 }
 
+void CommConnEntry::handle(CommSession *session, CommService *service, int state, int error) {
+    struct worker *self = sys_self();
+    const void *before = self ? self->serving : nullptr;
+    if (self)
+        self->serving = service;
+    session->handle(state, error);
+    if (self)
+        self->serving = before;
+}
+
 // The delivery: measured, on a thread that holds a permit. The session's own reference keeps the
 // entry until handle() has freed the session, ours keeps it until after the measurement.
 void CommConnEntry::run_delivery(struct weft_job *job) {
@@ -399,13 +409,7 @@ void CommConnEntry::run_delivery(struct weft_job *job) {
     entry->ref();
     if (site)
         job_site_begin(&probe);
-    struct worker *self = sys_self();
-    const void *before = self ? self->serving : nullptr;
-    if (self)
-        self->serving = entry->service;
-    session->handle(state, error);
-    if (self)
-        self->serving = before;
+    handle(session, entry->service, state, error);
     if (site)
         job_site_end(site, &probe);
     entry->unref();

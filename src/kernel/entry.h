@@ -114,6 +114,8 @@ public:
     // Hands a session's result to a thread that may run its `handle`: this one, if it may. With
     // `later` never in place.
     void deliver(const CommOutcome &outcome, bool later);
+    // Calls handle(), noting whose session this thread is in.
+    static void handle(CommSession *session, CommService *service, int state, int error);
     // Gives the session its reference to this entry, in place of the one it may have had.
     void attach(CommSession *session_in);
     // The engine ends: schedules the end of this connection. Called by its poller.

@@ -441,7 +441,7 @@ int CommServerMachine::reply(CommSession *session) {
     entry->unlock();
     if (out.session) { // in place, on the caller's thread
         session->end_state_ = out.state;
-        session->handle(out.state, out.error);
+        CommConnEntry::handle(session, entry->service, out.state, out.error);
     }
     entry->unref();
     return 0;

@@ -171,6 +171,17 @@ void WFServerBase::handle_unbound() {
     this->cond.notify_all();
 }
 
+void WFServerBase::stop() {
+    this->check_not_inside("stop");
+    {
+        std::lock_guard<std::mutex> lock(this->mutex);
+        if (this->phase == STOPPED)
+            return;
+    }
+    this->shutdown();
+    this->wait_finish();
+}
+
 void WFServerBase::wait_finish() {
     this->check_not_inside("wait_finish");
     int cookie = wf::detail::runtime_wait_begin();

@@ -3,6 +3,7 @@
 //
 // Pure functions, any thread. Bytes are judged as ASCII whatever the locale says.
 
+#include "util/percent.h"
 #include "workflow/StringUtil.h"
 
 #include <algorithm>
@@ -89,14 +90,16 @@ void each_part(const std::string &str, char sep, Add add) {
 
 } // namespace
 
-void StringUtil::url_decode(std::string &str) {
+namespace {
+
+void decode(std::string &str, bool plus_is_blank) {
     size_t out = 0;
 
     // Nothing grows, so that reading runs ahead of writing in the same string.
     for (size_t in = 0; in < str.size(); in++) {
         char c = str[in];
 
-        if (c == '+') {
+        if (c == '+' && plus_is_blank) {
             c = ' ';
         } else if (c == '%' && str.size() - in > 2) {
             int high = hex_value(str[in + 1]);
@@ -111,6 +114,12 @@ void StringUtil::url_decode(std::string &str) {
     }
     str.resize(out);
 }
+
+} // namespace
+
+void StringUtil::url_decode(std::string &str) { decode(str, true); }
+
+void wf::percent_decode(std::string &str) { decode(str, false); }
 
 std::string StringUtil::url_encode(const std::string &value) { return encode(value, kKeptInUrl); }
 

@@ -152,6 +152,11 @@ TEST(BadCalls, Row60BadUrls) {
 // stop() of a server that never ran, and twice.
 TEST(BadCalls, StopWithoutStart) {
     WFHttpServer server([](WFHttpTask *) {});
+    server.stop();
+    server.shutdown();
+    ASSERT_EQ(0, server.start("127.0.0.1", 0));
+    server.stop();
+    server.stop();
     ASSERT_EQ(0, server.start("127.0.0.1", 0));
     server.stop();
     struct sockaddr_storage addr;

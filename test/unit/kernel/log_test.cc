@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernel/log.h"
+#include "workflow/wf/log.h"
 
 namespace {
 
@@ -58,6 +59,25 @@ TEST(LogTest, LongTextsAreCut) {
     weft_log(WEFT_LOG_WARN, "%s", std::string(5000, 'x').c_str());
     ASSERT_EQ(heard.texts.size(), 1u);
     EXPECT_LT(heard.texts[0].size(), 1100u);
+}
+
+// The public form, which programs use.
+TEST(LogTest, TheHookOfAProgramHearsWhatTheEngineSays) {
+    std::vector<std::pair<wf::LogLevel, std::string>> heard;
+    wf::set_log_hook(
+        [](wf::LogLevel level, const char *text, void *context) {
+            static_cast<decltype(heard) *>(context)->emplace_back(level, text);
+        },
+        &heard);
+    wf::set_log_level(wf::LogLevel::INFO);
+    weft_log(WEFT_LOG_INFO, "told");
+    weft_log(WEFT_LOG_DEBUG, "not told");
+    weft_log(WEFT_LOG_ERROR, "cried");
+    wf::set_log_hook(nullptr, nullptr);
+    wf::set_log_level(wf::LogLevel::WARNING);
+    ASSERT_EQ(heard.size(), 2u);
+    EXPECT_EQ(heard[0], std::make_pair(wf::LogLevel::INFO, std::string("told")));
+    EXPECT_EQ(heard[1], std::make_pair(wf::LogLevel::ERROR, std::string("cried")));
 }
 
 } // namespace

@@ -186,8 +186,8 @@ TEST(PoolTest, TheProgramsOwnExecutorRunsEveryHandle) {
 
 // Short callbacks run inline; long ones come to be queued; and when they are short again they come
 // back.
-TEST(PoolTest, ASiteTurnsToTheQueueAndBack) {
-    Engine engine(CHM_AUTO, 1);
+void turn_to_the_queue_and_back(size_t pollers) {
+    Engine engine(CHM_AUTO, pollers);
     std::atomic<bool> slow{false};
     std::atomic<Served *> served{nullptr};
     // The answer is given by the test's own thread: the callback itself is short on every build.
@@ -222,6 +222,11 @@ TEST(PoolTest, ASiteTurnsToTheQueueAndBack) {
     EXPECT_TRUE(reaches(true));
     slow = false;
     EXPECT_TRUE(reaches(false));
+}
+
+TEST(PoolTest, ASiteTurnsToTheQueueAndBack) {
+    for (size_t pollers : {1, 2, 8})
+        turn_to_the_queue_and_back(pollers);
 }
 
 // What the watch asks about a driver that looks stuck. The system only passes the argument on.
