@@ -57,10 +57,10 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
       order_wanted(false), order_posted(false), job_wanted(false), job_posted(false),
       want_write(false), polls_write(false), closed(false), gone(false), in_head(false),
       has_head(false), renewed(false), request_sent(false), listed_used(false), listed(false),
-      close_reason(0), send_error(0), comm(comm_in), target(nullptr), service(nullptr),
-      session(nullptr), conn(nullptr), output(nullptr), input(nullptr), site(nullptr),
-      prev(nullptr), next(nullptr), receive_ms(-1), first_ms(0), keep_alive(0), seq(0),
-      listed_at(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
+      close_reason(0), send_error(0), transport(&transport_plain), comm(comm_in), target(nullptr),
+      service(nullptr), session(nullptr), conn(nullptr), output(nullptr), input(nullptr),
+      site(nullptr), prev(nullptr), next(nullptr), receive_ms(-1), first_ms(0), keep_alive(0),
+      seq(0), listed_at(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
     timer.timer.prev = nullptr;
     timer.msg.run = run_timer;
     order.run = run_order;
@@ -255,7 +255,7 @@ void CommConnEntry::begin_close(State closing) {
 IoResult CommConnEntry::receive(char *buf, size_t *size) {
     ssize_t n;
     do
-        n = sys_recv(fd, buf, *size);
+        n = transport->receive(this, buf, *size);
     while (n < 0 && errno == EINTR);
     if (n > 0) {
         // A short read ends the data, unless an end of the stream stands behind it.
@@ -275,11 +275,12 @@ IoResult CommConnEntry::receive(char *buf, size_t *size) {
 namespace {
 
 // Writes as much as the socket takes; *done counts whole vectors, the one after them is advanced.
-IoResult write_vectors(int fd, struct iovec *vectors, int count, int *done) {
+IoResult write_vectors(CommConnEntry *entry, struct iovec *vectors, int count, int *done) {
     *done = 0;
     while (*done < count) {
         int left = count - *done;
-        ssize_t n = sys_sendv(fd, vectors + *done, left < SEND_VECTORS ? left : SEND_VECTORS);
+        ssize_t n = entry->transport->send(entry, vectors + *done,
+                                           left < SEND_VECTORS ? left : SEND_VECTORS);
         if (n < 0) {
             if (errno == EINTR)
                 continue;
@@ -300,7 +301,7 @@ IoResult write_vectors(int fd, struct iovec *vectors, int count, int *done) {
 
 IoResult CommConnEntry::send(struct iovec *vectors, int count) {
     int done;
-    IoResult result = write_vectors(fd, vectors, count, &done);
+    IoResult result = write_vectors(this, vectors, count, &done);
     if (result != IoResult::BLOCKED)
         return result;
     int left = count - done;
@@ -326,7 +327,7 @@ IoResult CommConnEntry::flush() {
     if (!output)
         return IoResult::DONE;
     IoResult result =
-        write_vectors(fd, output->vectors + output->next, output->count - output->next, &done);
+        write_vectors(this, output->vectors + output->next, output->count - output->next, &done);
     output->next += done;
     if (result == IoResult::DONE)
         drop_output();
@@ -373,7 +374,7 @@ int CommConnEntry::send_now(CommConnEntry *entry, const void *buf, size_t size) 
     if (entry->output)
         errno = EAGAIN;
     else
-        n = sys_sendv(entry->fd, &v, 1);
+        n = entry->transport->send(entry, &v, 1);
     return static_cast<int>(n);
 }
 

@@ -21,6 +21,7 @@
 
 #include <netinet/in.h>
 
+#include "kernel/transport.h"
 #include "kernel/worker.h"
 #include "workflow/Communicator.h"
 
@@ -149,6 +150,7 @@ public:
     uint8_t close_reason;  // server: CommCloseReason
     int send_error;        // client: why the request could not be sent in full
 
+    const struct transport *transport;
     Communicator *comm;
     CommTarget *target;
     CommService *service;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/poller_backend.h"
 #include "kernel/pool.h"
 
 #define WAKE_EVENT UINT64_MAX
@@ -21,25 +22,25 @@ int poller_init(struct weft_poller *poller, struct mpoller *pool, unsigned index
     poller->ready_tail = &poller->ready;
     poller->now = sys_now();
     wheel_init(&poller->wheel, poller->now);
-    poller->epfd = sys_epoll_create();
-    if (poller->epfd < 0)
+    poller->backend = &poller_epoll;
+    if (poller->backend->init(poller) < 0)
         return -1;
     poller->wakefd = sys_eventfd();
     // Edge-triggered: every signal is one event, and the counter need never be read.
-    if (poller->wakefd >= 0 && sys_epoll_ctl(poller->epfd, EPOLL_CTL_ADD, poller->wakefd,
-                                             EPOLLIN | EPOLLET, WAKE_EVENT) == 0)
+    if (poller->wakefd >= 0 &&
+        poller->backend->add(poller, poller->wakefd, EPOLLIN | EPOLLET, WAKE_EVENT) == 0)
         return 0;
     int error = errno;
     if (poller->wakefd >= 0)
         sys_close(poller->wakefd);
-    sys_close(poller->epfd);
+    poller->backend->destroy(poller);
     errno = error;
     return -1;
 }
 
 void poller_destroy(struct weft_poller *poller) {
     sys_close(poller->wakefd);
-    sys_close(poller->epfd);
+    poller->backend->destroy(poller);
     free(poller->slots);
 }
 
@@ -106,7 +107,7 @@ int poller_register(struct weft_poller *poller, struct pollable *node, uint32_t 
     if (poller->slot_free == POLLER_NO_SLOT && grow_slots(poller) < 0)
         return -1;
     int32_t slot = poller->slot_free;
-    if (sys_epoll_ctl(poller->epfd, EPOLL_CTL_ADD, node->fd, events, event_name(poller, slot)) < 0)
+    if (poller->backend->add(poller, node->fd, events, event_name(poller, slot)) < 0)
         return -1;
     poller->slot_free = poller->slots[slot].next_free;
     poller->slots[slot].node = node;
@@ -116,14 +117,13 @@ int poller_register(struct weft_poller *poller, struct pollable *node, uint32_t 
 }
 
 int poller_modify(struct weft_poller *poller, struct pollable *node, uint32_t events) {
-    return sys_epoll_ctl(poller->epfd, EPOLL_CTL_MOD, node->fd, events,
-                         event_name(poller, node->slot));
+    return poller->backend->modify(poller, node->fd, events, event_name(poller, node->slot));
 }
 
 void poller_unregister(struct weft_poller *poller, struct pollable *node, bool keep) {
     struct poll_slot *slot = &poller->slots[node->slot];
     if (keep)
-        sys_epoll_ctl(poller->epfd, EPOLL_CTL_DEL, node->fd, 0, 0);
+        poller->backend->remove(poller, node->fd);
     slot->generation++;
     slot->node = NULL;
     slot->next_free = poller->slot_free;
@@ -223,7 +223,7 @@ void poller_fetch(struct weft_poller *poller) {
         pool_retry(poller->pool);
     if (timeout)
         worker_turn(self);
-    int n = sys_epoll_wait(poller->epfd, poller->batch, POLLER_BATCH, timeout);
+    int n = poller->backend->wait(poller, timeout);
     if (timeout)
         worker_turn(self); // before an order is taken out of the inbox: see all_rest()
     if (__atomic_load_n(&poller->asleep, __ATOMIC_RELAXED))

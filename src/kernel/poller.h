@@ -26,6 +26,7 @@ extern "C" {
 
 struct mpoller;
 struct pollable;
+struct poller_backend;
 
 enum { POLLER_BATCH = 16, POLLER_NO_SLOT = -1 };
 
@@ -65,7 +66,8 @@ struct weft_poller {
     unsigned index;
     struct mpoller *pool;
 
-    int epfd;
+    const struct poller_backend *backend; // for life
+    int backend_fd;                       // of the back end's own
     int wakefd;
     uint64_t now;        // when the last batch was fetched
     uint64_t seen_lease; // the watch's last look

@@ -173,7 +173,7 @@ void CommServerMachine::close(CommConnEntry *entry, CommCloseReason reason) {
 }
 
 void CommServerMachine::begin_linger(CommConnEntry *entry, CommCloseReason reason) {
-    if (entry->eof || sys_shutdown(entry->fd, SHUT_WR) < 0) {
+    if (entry->eof || entry->transport->finish(entry) < 0) {
         close(entry, reason);
         return;
     }
