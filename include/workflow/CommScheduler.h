@@ -29,7 +29,7 @@ private:
     virtual CommTarget *acquire_or_park(CommWaiter *waiter, bool *parked);
     // Takes a waiter back; false when it has been given a target meanwhile.
     virtual bool unpark(CommWaiter *waiter);
-    virtual int waiter_timeout() const { return 0; }
+    virtual int waiter_timeout() { return 0; }
 
 protected:
     size_t max_load;
@@ -67,8 +67,9 @@ private:
     CommTarget *acquire(int wait_timeout) override;
     CommTarget *acquire_or_park(CommWaiter *waiter, bool *parked) override;
     bool unpark(CommWaiter *waiter) override;
-    int waiter_timeout() const override;
+    int waiter_timeout() override;
     bool take_slot();
+    struct weft_lock *lock_load();
 
     CommSchedGroup *group; // changed only while no load is on the target
     int connect_ms;
@@ -100,7 +101,7 @@ private:
     CommTarget *acquire(int wait_timeout) override;
     CommTarget *acquire_or_park(CommWaiter *waiter, bool *parked) override;
     bool unpark(CommWaiter *waiter) override;
-    int waiter_timeout() const override;
+    int waiter_timeout() override;
     CommSchedTarget *pick();
 
     struct weft_lock lock;

@@ -193,12 +193,14 @@ bool CommClientMachine::reuse(CommConnEntry *entry, CommSession *session) {
         return false;
     }
     entry->session = session;
-    entry->attach(session);
+    CommConnEntry *old = entry->attach(session);
     entry->timed_out = false; // that was the keep-alive time
     begin_send(entry, &out);
     if (entry->readable || entry->timed_out || entry->aborted)
         entry->want_job();
     entry->unlock();
+    if (old)
+        old->unref();
     if (out.session)
         entry->deliver(out, true);
     return true;
@@ -223,11 +225,13 @@ int CommClientMachine::request(Communicator *comm, CommSession *session, CommTar
     }
     entry->set_lock();
     entry->session = session;
-    entry->attach(session);
+    CommConnEntry *old = entry->attach(session);
     entry->want_write = true; // writability tells that it is connected
     entry->order_wanted = true;
     entry->set_deadline(ms_after(target->pool_->connect_timeout));
-    entry->unlock();
+    entry->unlock(); // from here on the session may go on, and end
+    if (old)
+        old->unref();
     return 0;
 }
 

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A target's load is counted under its own lock, or, while it is a member of a group, under the
-// group's, so that the group can compare its members. A released slot goes to the first waiter of
-// the target, then of the group; threads that block are woken and look for themselves.
+// group's, so that the group can compare its members. The group's lock goes before a target's own.
+// A released slot goes to the first waiter of the target, then of the group; threads that block are
+// woken and look for themselves.
 #include "workflow/CommScheduler.h"
 
 #include <errno.h>
@@ -40,7 +41,7 @@ uint64_t wait_until(int timeout) {
 }
 
 // Tries `take` under the lock until it gives a target or the time is up: EAGAIN, or ETIMEDOUT after
-// a wait. `lock` is asked for each time, since a target's changes when it joins a group.
+// a wait. `lock` takes the lock and says which: a target's changes when it joins a group.
 template <class LOCK, class TAKE>
 CommTarget *acquire_blocking(int wait_timeout, LOCK lock, uint32_t *freed, uint32_t *blocked,
                              TAKE take) WEFT_TSA(no_thread_safety_analysis) {
@@ -48,7 +49,6 @@ CommTarget *acquire_blocking(int wait_timeout, LOCK lock, uint32_t *freed, uint3
     uint32_t counted = 0; // whether this thread is one of the blocked
     for (bool in_time = true;;) {
         struct weft_lock *held = lock();
-        sys_lock(held);
         *blocked -= counted;
         CommTarget *target = take();
         uint32_t seen = __atomic_load_n(freed, __ATOMIC_RELAXED);
@@ -107,7 +107,18 @@ int CommSchedTarget::init(const struct sockaddr *addr_in, socklen_t len, SSL_CTX
 
 void CommSchedTarget::deinit() { this->CommTarget::deinit(); }
 
-int CommSchedTarget::waiter_timeout() const { return this->connect_ms; }
+int CommSchedTarget::waiter_timeout() { return this->connect_ms; }
+
+// Takes the lock that guards the load now, and says which it was.
+struct weft_lock *CommSchedTarget::lock_load() WEFT_TSA(no_thread_safety_analysis) {
+    for (;;) {
+        struct weft_lock *lock = __atomic_load_n(&this->load_lock, __ATOMIC_ACQUIRE);
+        sys_lock(lock);
+        if (lock == __atomic_load_n(&this->load_lock, __ATOMIC_ACQUIRE))
+            return lock;
+        sys_unlock(lock); // it joined or left a group meanwhile
+    }
+}
 
 // Needs load_lock.
 bool CommSchedTarget::take_slot() {
@@ -121,31 +132,32 @@ bool CommSchedTarget::take_slot() {
 
 CommTarget *CommSchedTarget::acquire(int wait_timeout) {
     return acquire_blocking(
-        wait_timeout, [this]() { return this->load_lock; }, &this->freed, &this->blocked,
+        wait_timeout, [this]() { return this->lock_load(); }, &this->freed, &this->blocked,
         [this]() -> CommTarget * { return this->take_slot() ? this : nullptr; });
 }
 
-CommTarget *CommSchedTarget::acquire_or_park(CommWaiter *waiter, bool *parked) {
-    sys_lock(this->load_lock);
+CommTarget *CommSchedTarget::acquire_or_park(CommWaiter *waiter, bool *parked)
+    WEFT_TSA(no_thread_safety_analysis) {
+    struct weft_lock *held = this->lock_load();
     bool taken = !this->waiters.first && this->take_slot();
     *parked = !taken && waiter && waiter->enter(&this->waiters);
-    sys_unlock(this->load_lock);
+    sys_unlock(held);
     if (!taken)
         errno = EAGAIN;
     return taken ? this : nullptr;
 }
 
-bool CommSchedTarget::unpark(CommWaiter *waiter) {
-    sys_lock(this->load_lock);
+bool CommSchedTarget::unpark(CommWaiter *waiter) WEFT_TSA(no_thread_safety_analysis) {
+    struct weft_lock *held = this->lock_load();
     bool was_in = waiter->is_in_line();
     if (was_in)
         waiter->leave();
-    sys_unlock(this->load_lock);
+    sys_unlock(held);
     return was_in;
 }
 
-void CommSchedTarget::release() {
-    sys_lock(this->load_lock);
+void CommSchedTarget::release() WEFT_TSA(no_thread_safety_analysis) {
+    struct weft_lock *held = this->lock_load();
     CommSchedGroup *above = this->group;
     this->cur_load--;
     this->just_freed = true;
@@ -161,7 +173,7 @@ void CommSchedTarget::release() {
         if (above)
             wake_one(&above->freed, above->blocked);
     }
-    sys_unlock(this->load_lock);
+    sys_unlock(held);
 }
 
 CommSchedGroup::CommSchedGroup()
@@ -186,6 +198,7 @@ void CommSchedGroup::deinit() {
 int CommSchedGroup::add(CommSchedTarget *target) {
     int error = 0;
     sys_lock(&this->lock);
+    sys_lock(&target->own_lock); // nobody is inside while the lock changes
     if (target->group == this)
         error = EEXIST;
     else if (target->group)
@@ -206,10 +219,11 @@ int CommSchedGroup::add(CommSchedTarget *target) {
         this->members[this->member_count++] = target;
         this->max_load += target->max_load;
         target->group = this;
-        target->load_lock = &this->lock;
+        __atomic_store_n(&target->load_lock, &this->lock, __ATOMIC_RELEASE);
         while (this->waiters.first && target->take_slot())
             this->waiters.first->grant(target);
     }
+    sys_unlock(&target->own_lock);
     sys_unlock(&this->lock);
     if (error)
         errno = error;
@@ -227,7 +241,7 @@ int CommSchedGroup::remove(CommSchedTarget *target) {
         this->members[i] = this->members[--this->member_count];
         this->max_load -= target->max_load;
         target->group = nullptr;
-        target->load_lock = &target->own_lock;
+        __atomic_store_n(&target->load_lock, &target->own_lock, __ATOMIC_RELEASE);
         break;
     }
     sys_unlock(&this->lock);
@@ -258,8 +272,12 @@ CommSchedTarget *CommSchedGroup::pick() {
 
 CommTarget *CommSchedGroup::acquire(int wait_timeout) {
     return acquire_blocking(
-        wait_timeout, [this]() { return &this->lock; }, &this->freed, &this->blocked,
-        [this]() -> CommTarget * { return this->pick(); });
+        wait_timeout,
+        [this]() WEFT_TSA(no_thread_safety_analysis) {
+            sys_lock(&this->lock);
+            return &this->lock;
+        },
+        &this->freed, &this->blocked, [this]() -> CommTarget * { return this->pick(); });
 }
 
 CommTarget *CommSchedGroup::acquire_or_park(CommWaiter *waiter, bool *parked) {
@@ -281,8 +299,11 @@ bool CommSchedGroup::unpark(CommWaiter *waiter) {
     return was_in;
 }
 
-int CommSchedGroup::waiter_timeout() const {
-    return this->member_count ? this->members[0]->connect_ms : -1;
+int CommSchedGroup::waiter_timeout() {
+    sys_lock(&this->lock);
+    int ms = this->member_count ? this->members[0]->connect_ms : -1;
+    sys_unlock(&this->lock);
+    return ms;
 }
 
 int CommScheduler::request(CommSession *session, CommSchedObject *object, int wait_timeout,

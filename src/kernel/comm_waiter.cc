@@ -61,12 +61,22 @@ int CommWaiter::park(CommTarget **target) {
         return got ? 0 : -1;
     }
     // From here on the session may go on, and end, on another thread: *target belongs to it.
-    comm_->sleep(this);
+    if (comm_->sleep(this) < 0)
+        return withdraw(target, errno);
     // A grant between standing in line and the start of the timer found no timer to cancel.
     if (a32_load(&granted_))
         comm_->unsleep(this);
     unref();
     return 1;
+}
+
+// Without a timer it cannot wait: it leaves the line, or takes what it was granted meanwhile.
+int CommWaiter::withdraw(CommTarget **target, int error) {
+    bool was_in = object_->unpark(this);
+    *target = was_in ? nullptr : target_;
+    delete this;
+    errno = error;
+    return was_in ? -1 : 0;
 }
 
 int CommWaiter::duration(struct timespec *value) {

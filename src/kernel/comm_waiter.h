@@ -31,6 +31,7 @@ private:
     int duration(struct timespec *value) override;
     void handle(int result, int error) override;
     void unref();
+    int withdraw(CommTarget **target, int error);
 
     CommWaiterList *list_;
     CommWaiter *prev_, *next_;

@@ -378,14 +378,13 @@ int CommConnEntry::send_now(CommConnEntry *entry, const void *buf, size_t size) 
     return static_cast<int>(n);
 }
 
-void CommConnEntry::attach(CommSession *session_in) {
+CommConnEntry *CommConnEntry::attach(CommSession *session_in) {
     CommConnEntry *old = session_in->entry_;
     ref();
     session_in->entry_ = this;
     session_in->conn_ = conn;
     session_in->seq_ = seq;
-    if (old)
-        old->unref();
+    return old;
 }
 
 void CommConnEntry::handle(CommSession *session, CommService *service, int state, int error) {
@@ -407,9 +406,11 @@ void CommConnEntry::run_delivery(struct weft_job *job) {
     job_site *site = entry->site;
     struct site_probe probe;
 
+    if (entry->comm->pool_->schedule) // the program's executor has it now, and waits for it
+        mpoller_leave(entry->comm->pool_);
     entry->ref();
     if (site)
-        job_site_begin(&probe);
+        job_site_begin(site, &probe);
     handle(session, entry->service, state, error);
     if (site)
         job_site_end(site, &probe);
@@ -430,6 +431,10 @@ void CommConnEntry::deliver(const CommOutcome &outcome, bool later) {
     s->job_.run = later ? run_deferred_delivery : run_delivery;
     if (!s->passive_)
         s->target_->release();
+    // The connection may end before the program's own executor is given the completion, which must
+    // come before that one is waited for.
+    if (comm->pool_->schedule)
+        mpoller_enter(comm->pool_);
     if (later)
         mpoller_defer(comm->pool_, &s->job_);
     else

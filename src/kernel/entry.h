@@ -117,8 +117,10 @@ public:
     void deliver(const CommOutcome &outcome, bool later);
     // Calls handle(), noting whose session this thread is in.
     static void handle(CommSession *session, CommService *service, int state, int error);
-    // Gives the session its reference to this entry, in place of the one it may have had.
-    void attach(CommSession *session_in);
+    // Gives the session its reference to this entry. Returns the entry it had before, if any: its
+    // reference is the caller's, to be dropped without a lock, since the program's deleters may
+    // run.
+    [[nodiscard]] CommConnEntry *attach(CommSession *session_in);
     // The engine ends: schedules the end of this connection. Called by its poller.
     static void on_abort(struct pollable *node);
     // Closes, with the lock held; the poller does the rest.

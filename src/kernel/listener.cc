@@ -46,8 +46,9 @@ CommListener::CommListener(Communicator *comm, CommService *service, int fd_in, 
     resume_.msg.run = run_resume;
     resume_.timer.prev = nullptr;
     ended_.run = run_ended;
+    let_go_.run = run_let_go;
     start_order_.listener = stop_order_.listener = pause_order_.listener = this;
-    resume_.listener = ended_.listener = this;
+    resume_.listener = ended_.listener = let_go_.listener = this;
 }
 
 int CommListener::open(CommService *service, bool *own) {
@@ -77,6 +78,9 @@ void CommListener::start() { poller_do(poller, &start_order_); }
 
 void CommListener::run_start(struct weft_msg *msg, struct weft_poller *poller) {
     CommListener *self = static_cast<Part<weft_msg> *>(msg)->listener;
+    if (a32_load(
+            &self->stopped_)) // the stop came first: from the driver itself, which need not post
+        return;
     if (poller_register(poller, self, EPOLLIN) < 0)
         self->stop_error_ = errno;
     if (self->stop_error_ || poller->closing)
@@ -183,19 +187,28 @@ bool CommListener::refuse_without_fd() {
 }
 
 void CommListener::pause() {
-    if (!a32_swap(&pause_posted_, 1))
-        poller_do(poller, &pause_order_);
+    if (a32_swap(&pause_posted_, 1))
+        return;
+    pollable_ref(this); // the order's
+    poller_do(poller, &pause_order_);
 }
 
 void CommListener::run_pause(struct weft_msg *msg, struct weft_poller *poller) {
     CommListener *self = static_cast<Part<weft_msg> *>(msg)->listener;
-    a32_store(&self->pause_posted_, 0);
+    poller_ready(poller, &self->let_go_);
     if (self->slot == POLLER_NO_SLOT || poller->closing || poller_modify(poller, self, 0) < 0)
         return;
     uint32_t ms = a32_load(&self->pause_ms_);
     poller_arm(poller, &self->resume_, poller->now + ms * UINT64_C(1000000));
     if (ms < PAUSE_MAX_MS)
         a32_store(&self->pause_ms_, 2 * ms);
+}
+
+// Drops the order's reference where program code may run.
+void CommListener::run_let_go(struct weft_job *job) {
+    CommListener *self = static_cast<Part<weft_job> *>(job)->listener;
+    a32_store(&self->pause_posted_, 0);
+    pollable_unref(self);
 }
 
 void CommListener::run_resume(struct weft_msg *msg, struct weft_poller *poller) {

@@ -39,6 +39,7 @@ private:
     static void run_resume(struct weft_msg *msg, struct weft_poller *poller);
     static void run_pause(struct weft_msg *msg, struct weft_poller *poller);
     static void run_ended(struct weft_job *job);
+    static void run_let_go(struct weft_job *job);
     bool accept_one();
     bool refuse_without_fd();
     void pause();
@@ -59,9 +60,10 @@ private:
     Part<weft_msg> start_order_;
     Part<weft_msg> stop_order_;
     Part<weft_msg> pause_order_;
-    uint32_t pause_posted_; // atomic
+    uint32_t pause_posted_; // atomic: the order is on its way, and holds a reference until let_go_
     Part<weft_poll_timer> resume_;
     Part<weft_job> ended_;
+    Part<weft_job> let_go_;
 };
 
 #endif

@@ -202,14 +202,15 @@ static uint64_t wait_time(struct weft_poller *poller) {
     uint64_t until = wheel_next(&poller->wheel);
     if (until <= poller->now)
         return 0;
-    if (a32_load(&poller->pool->lacking) && until > poller->now + RETRY_NS)
-        until = poller->now + RETRY_NS;
     a32_swap(&poller->asleep, 1);
     if (__atomic_load_n(&poller->inbox, __ATOMIC_SEQ_CST) ||
         __atomic_load_n(&poller->pool->stopping, __ATOMIC_SEQ_CST)) {
         a32_store(&poller->asleep, 0);
         return 0;
     }
+    // Read after the sleep was published, so that whoever begins to lack wakes us, or is seen here.
+    if (a32_load(&poller->pool->lacking) && until > poller->retry_at)
+        until = poller->retry_at;
     if (until == UINT64_MAX)
         return SYS_FOREVER;
     uint64_t now = sys_now(); // `poller->now` may be old by all that ran since
@@ -217,10 +218,12 @@ static uint64_t wait_time(struct weft_poller *poller) {
 }
 
 void poller_fetch(struct weft_poller *poller) {
+    if (a32_load(&poller->pool->lacking) && poller->now >= poller->retry_at) {
+        poller->retry_at = poller->now + RETRY_NS;
+        pool_retry(poller->pool);
+    }
     uint64_t timeout = wait_time(poller);
     struct worker *self = sys_self();
-    if (a32_load(&poller->pool->lacking))
-        pool_retry(poller->pool);
     if (timeout)
         worker_turn(self);
     int n = poller->backend->wait(poller, timeout);

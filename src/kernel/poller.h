@@ -69,6 +69,7 @@ struct weft_poller {
     const struct poller_backend *backend; // for life
     int backend_fd;                       // of the back end's own
     int wakefd;
+    uint64_t retry_at;   // while the pool lacks workers: when to try again to get one
     uint64_t now;        // when the last batch was fetched
     uint64_t seen_lease; // the watch's last look
     uint64_t spared; // of the watch: since when its driver looks stuck but is not asleep, else 0

@@ -135,9 +135,8 @@ void pool_give_away(struct weft_poller *poller) {
 
 void pool_retry(struct mpoller *pool) {
     sys_lock(&pool->lock);
-    a32_store(&pool->lacking, 0);
-    if (pool->orphans)
-        pool_call_worker(pool);
+    if (!pool->orphans || pool_call_worker(pool))
+        a32_store(&pool->lacking, 0);
     sys_unlock(&pool->lock);
 }
 
@@ -341,6 +340,7 @@ void mpoller_stop(struct mpoller *pool) {
         sys_unlock(&pool->lock);
         if (worker == self) {
             sys_thread_detach(worker->thread);
+            sys_set_self(NULL); // what runs on this thread yet, at the exit, is outside of any pool
         } else {
             sys_thread_join(worker->thread);
             free(worker->buffer);

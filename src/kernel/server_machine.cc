@@ -70,7 +70,14 @@ void CommServerMachine::on_release(struct pollable *node) {
 
 void CommServerMachine::run(CommConnEntry *entry) {
     CommOutcome out;
-    while (!entry->busy && !out.session && step(entry, &out)) {}
+    // A peer that sends as fast as the program takes it must not keep this thread, nor outrun its
+    // deadlines: those are looked at between the jobs.
+    for (int steps = 0; !entry->busy && !out.session && step(entry, &out);) {
+        if (++steps == MAX_READS) {
+            entry->want_job();
+            break;
+        }
+    }
     // The peer may have left already: closed() shall say so when the program sees the request.
     while (out.session && entry->state == CommConnEntry::S_SERVING && entry->readable &&
            buffer_pipeline(entry)) {}
@@ -256,7 +263,9 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     if (first && (session = service->new_session(entry->seq, entry->conn)) != nullptr) {
         session->passive_ = true;
         session->target_ = entry->target;
-        entry->attach(session);
+        CommConnEntry *old = entry->attach(session);
+        if (old) // a service that hands out a session twice
+            old->unref();
         entry->receive_ms = session->receive_timeout();
         session->in_ = session->message_in();
         if (session->in_)
@@ -573,5 +582,8 @@ int CommServerMachine::drain(CommService *service, size_t max, CommCloseReason r
             service->put_back(entry, since);
         entry->unref();
     }
+    // Whoever drains the service for good may have looked while we had one in hand.
+    if (service->draining_ && max != SIZE_MAX)
+        closed += drain(service, SIZE_MAX, CCR_DRAINED);
     return closed;
 }

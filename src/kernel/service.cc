@@ -58,6 +58,8 @@ void CommTarget::deinit() {
 }
 
 void CommTarget::set_ssl(SSL_CTX *ssl_ctx_in, int ssl_connect_timeout_in) {
+    if (!this->pool_)
+        return;
     this->pool_->ssl_ctx = ssl_ctx_in;
     this->pool_->ssl_connect_timeout = ssl_connect_timeout_in;
 }

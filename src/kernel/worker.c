@@ -164,26 +164,29 @@ void job_site_unref(struct job_site *site) {
         free(site);
 }
 
-// Of each worker's calls one in SITE_SAMPLE is timed, and stands for all of them; the others leave
-// the site alone, which all pollers share. A thread that lost its processor meanwhile would make
-// any call long. Asking the system for that costs two calls, so it is done only in doubt: after a
-// long one, which itself does not count.
-void job_site_begin(struct site_probe *probe) {
+// Of each worker's calls one in about SITE_SAMPLE is timed, at irregular distances, and stands for
+// all of them; the others leave the site alone, which all pollers share. A thread that lost its
+// processor meanwhile would make any call long. Asking the system for that costs two calls, so it
+// is done only in doubt: for the site's next call after a long one, which itself does not count.
+void job_site_begin(const struct job_site *site, struct site_probe *probe) {
     struct worker *worker = sys_self();
     probe->poller = worker ? worker->poller : NULL;
     probe->begin = 0;
-    if (worker && __builtin_expect(++worker->calls % SITE_SAMPLE == 0 || worker->doubt, 0)) {
-        probe->asked = worker->doubt;
-        probe->preemptions = probe->asked ? sys_preemptions() : 0;
-        probe->begin = sys_now();
-    }
+    if (!worker || __builtin_expect(worker->untimed-- != 0 && worker->doubt != site, 1))
+        return;
+    probe->asked = worker->doubt == site;
+    probe->preemptions = probe->asked ? sys_preemptions() : 0;
+    probe->begin = sys_now();
+    worker->untimed = SITE_SAMPLE / 2 + (uint32_t)(probe->begin >> 4) % SITE_SAMPLE;
 }
 
 // How long the timed call took; 0 when that tells nothing.
-static uint64_t timed(struct worker *worker, const struct site_probe *probe) {
+static uint64_t timed(struct worker *worker, const struct job_site *site,
+                      const struct site_probe *probe) {
     uint64_t ns = sys_now() - probe->begin + 1;
-    worker->doubt = ns > SITE_LONG_NS && (!probe->asked || sys_preemptions() != probe->preemptions);
-    return worker->doubt ? 0 : ns;
+    bool doubt = ns > SITE_LONG_NS && (!probe->asked || sys_preemptions() != probe->preemptions);
+    worker->doubt = doubt ? site : NULL;
+    return doubt ? 0 : ns;
 }
 
 void job_site_end(struct job_site *site, const struct site_probe *probe) {
@@ -196,7 +199,7 @@ void job_site_end(struct job_site *site, const struct site_probe *probe) {
     }
     if (__builtin_expect(probe->begin == 0 && !relayed, 1))
         return;
-    uint64_t ns = probe->begin ? timed(worker, probe) : 0;
+    uint64_t ns = probe->begin ? timed(worker, site, probe) : 0;
     judge_site(site, ns, ns ? SITE_SAMPLE : 0, relayed);
 }
 

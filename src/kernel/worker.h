@@ -65,9 +65,11 @@ struct worker {
     uint64_t epoch;   // under which it let the lease out
     bool out;         // true exactly when the lease was let out and it has not found itself robbed
     bool permit;      // holds a permit
-    uint32_t calls;   // of sites, to time one now and then
-    bool doubt;       // the last one timed was long, or only had lost its processor: time the next
-    bool permit_owed; // laid its permit down for a known wait
+    uint32_t untimed; // calls of sites to go until one is timed
+    // The site whose last timed call was long, or only had lost its processor: its next is timed
+    // too.
+    const struct job_site *doubt;
+    bool permit_owed;    // laid its permit down for a known wait
     const void *serving; // the service whose session it is handling; opaque to C
     unsigned waits;      // nested known waits
     uint32_t wake;       // futex word: bumped to call it
@@ -149,7 +151,7 @@ void mpoller_deliver(struct mpoller *pool, struct weft_job *job, struct job_site
 struct job_site *job_site_create(void);
 void job_site_unref(struct job_site *site);
 // Brackets the program's code in a job of a site.
-void job_site_begin(struct site_probe *probe);
+void job_site_begin(const struct job_site *site, struct site_probe *probe);
 void job_site_end(struct job_site *site, const struct site_probe *probe);
 // Runs a job later on a worker, without a permit of its own: on the ready list of the driven
 // poller, or another's.
