@@ -298,6 +298,36 @@ protected:
 
 TEST_P(ServerCut, BetweenBlocks) { run({"block", CCR_BLOCK_TIMEOUT, 30, -1, -1, 50}); }
 TEST_P(ServerCut, WholeMessage) { run({"message", CCR_MESSAGE_TIMEOUT, -1, 30, -1, 50}); }
+
+// There is always something to read, so the machine never comes to rest by itself.
+TEST_P(ServerCut, WholeMessageOfAPeerThatNeverPauses) {
+    Latch abandoned;
+    service.prepare = [&](Served *s) {
+        s->receive_ms = 50;
+        s->request.limit = SIZE_MAX;
+        s->request.on_append = [](Message &) {
+            uint64_t until = sys_now() + 2000000;
+            while (sys_now() < until) {}
+        };
+        s->request.on_abandon = [&](int error) {
+            EXPECT_EQ(error, ETIMEDOUT);
+            abandoned.down();
+        };
+    };
+    bind([](CommServiceLimits *) {}, -1);
+    Peer peer = connect();
+    std::atomic<bool> stop{false};
+    std::thread sender([&] {
+        std::string much(1 << 20, 'x');
+        bool ok = peer.send(std::string("\xe0\0\0\0", 4));
+        while (ok && !stop)
+            ok = peer.send(much);
+    });
+    EXPECT_TRUE(abandoned.wait());
+    stop = true;
+    sender.join();
+    peer.reset();
+}
 TEST_P(ServerCut, Head) { run({"head", CCR_HEAD_TIMEOUT, -1, -1, 30, 2}); }
 
 TEST_P(ServerCut, AHeadInTimeIsNotCut) {
