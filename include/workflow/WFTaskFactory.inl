@@ -119,6 +119,7 @@ protected:
 private:
     void init_with_uri();
     void reset_route();
+    void tell_policy();
     void routed(WFRouterTask *task);
     bool again();
     SubTask *end();
@@ -197,7 +198,9 @@ WFRouterTask *WFComplexClientTask<REQ, RESP, CTX>::route() {
     };
     WFNameService *names = wf::detail::runtime_name_service();
 
-    this->ns_policy_ = names->get_policy(this->uri_.host ? this->uri_.host : "");
+    if (!this->ns_policy_) // a retry stays with it, though it may have written an address into the
+                           // uri
+        this->ns_policy_ = names->get_policy(this->uri_.host ? this->uri_.host : "");
     return this->ns_policy_->create_router_task(&params,
                                                 [this](WFRouterTask *task) { this->routed(task); });
 }
@@ -254,7 +257,9 @@ bool WFComplexClientTask<REQ, RESP, CTX>::again() {
 
     // An address given instead of a url has no other place to go, so its route is kept.
     RouteManager::RouteResult route = this->route_result_;
+    WFNSPolicy *policy = this->ns_policy_;
     this->reset_route();
+    this->ns_policy_ = policy;
     if (this->uri_.state != URI_STATE_SUCCESS)
         this->route_result_ = route;
     this->retry_times_++;
@@ -284,6 +289,17 @@ SubTask *WFComplexClientTask<REQ, RESP, CTX>::end() {
     return series->pop();
 }
 
+// How the attempt ended. One that found no route, and no error either, was none.
+template <class REQ, class RESP, typename CTX>
+void WFComplexClientTask<REQ, RESP, CTX>::tell_policy() {
+    if (!this->ns_policy_)
+        return;
+    if (this->state == WFT_STATE_SYS_ERROR || this->state == WFT_STATE_DNS_ERROR)
+        this->ns_policy_->failed(&this->route_result_, &this->tracing_, this->target);
+    else if (this->route_result_.request_object)
+        this->ns_policy_->success(&this->route_result_, &this->tracing_, this->target);
+}
+
 template <class REQ, class RESP, typename CTX>
 SubTask *WFComplexClientTask<REQ, RESP, CTX>::done() {
     SeriesWork *series = series_of(this);
@@ -295,15 +311,8 @@ SubTask *WFComplexClientTask<REQ, RESP, CTX>::done() {
     if (this->detoured_)
         return this->end();
 
-    bool attempted = this->route_result_.request_object != NULL;
+    this->tell_policy(); // before a redirect takes the route away
     bool user_request = this->finish_once();
-
-    if (attempted && this->ns_policy_) {
-        if (this->state == WFT_STATE_SYS_ERROR)
-            this->ns_policy_->failed(&this->route_result_, &this->tracing_, this->target);
-        else
-            this->ns_policy_->success(&this->route_result_, &this->tracing_, this->target);
-    }
     if (this->state == WFT_STATE_SUCCESS && !user_request && !this->redirect_) {
         this->clear_resp();
         return this;

@@ -134,10 +134,14 @@ void CommClientMachine::close_idle(CommTarget *target) {
     CommConnEntry *entry;
     while ((entry = take_idle(target)) != nullptr) {
         entry->set_lock();
-        if (entry->state == CommConnEntry::PARKED)
+        bool parked = entry->state == CommConnEntry::PARKED;
+        if (parked) { // never the last reference yet, so that the deleters run on a worker
             entry->begin_close(CommConnEntry::CLOSING);
+            pollable_unref(entry);
+        }
         entry->unlock();
-        entry->unref();
+        if (!parked)
+            entry->unref();
     }
 }
 
