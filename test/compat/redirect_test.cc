@@ -19,7 +19,8 @@ using compat::url_of;
 
 namespace {
 
-// Paths: /CODE/N redirects N more times with that code; /CODE/0 answers.
+// Paths: /CODE/N redirects N more times with that code; /CODE/0 answers. One path may be sent
+// anywhere.
 class Redirects : public ::testing::Test {
 protected:
     Redirects() : server_([this](WFHttpTask *task) { serve(task); }) {}
@@ -35,11 +36,15 @@ protected:
             std::lock_guard<std::mutex> lock(mutex_);
             requests_.push_back(method + " " + uri + (body.empty() ? "" : " " + body));
             authorizations_.push_back(headers.get("Authorization"));
+            lengths_.push_back(headers.get("Content-Length"));
         }
         protocol::HttpResponse *resp = task->get_resp();
         int code = 0;
         int left = 0;
-        if (uri == "/nowhere") {
+        if (!location_.empty() && uri == from_) {
+            protocol::HttpUtil::set_response_status(resp, 302);
+            resp->add_header_pair("Location", location_);
+        } else if (uri == "/nowhere") {
             protocol::HttpUtil::set_response_status(resp, 302);
         } else if (sscanf(uri.c_str(), "/%d/%d", &code, &left) == 2 && left > 0) {
             std::string next = "/" + std::to_string(code) + "/" + std::to_string(left - 1);
@@ -55,12 +60,27 @@ protected:
         return requests_;
     }
 
+    // The Content-Length header of each request.
+    std::vector<std::string> lengths() {
+        std::lock_guard<std::mutex> lock(mutex_);
+        return lengths_;
+    }
+
+    void forget() {
+        std::lock_guard<std::mutex> lock(mutex_);
+        requests_.clear();
+        lengths_.clear();
+    }
+
     std::string url(const std::string &path) { return url_of(port_of(server_), path); }
 
     std::mutex mutex_;
     std::vector<std::string> requests_;
     std::vector<std::string> authorizations_;
+    std::vector<std::string> lengths_;
     std::string prefix_;
+    std::string from_;     // This request is sent
+    std::string location_; // there.
     WFHttpServer server_;
 };
 
@@ -125,6 +145,89 @@ TEST_F(Redirects, Row71LocationForms) {
         Call call;
         ASSERT_TRUE(call.run(url("/302/1"), 1));
         EXPECT_EQ("arrived", call.body) << prefix;
+    }
+}
+
+// Relative locations (RFC 3986, section 5.2): what the next request is, for each form.
+TEST_F(Redirects, Row71RelativeLocations) {
+    std::string host = "127.0.0.1:" + std::to_string(port_of(server_));
+    struct Case {
+        std::string from;
+        std::string location;
+        std::string next;
+    };
+    const Case cases[] = {
+        {"/dir/go?old=1", "x", "/dir/x"},
+        {"/dir/go", "x?new=2", "/dir/x?new=2"},
+        {"/dir/go", "deep/x", "/dir/deep/x"},
+        {"/dir/", "x", "/dir/x"},
+        {"/", "x", "/x"},
+        {"/dir/go?old=/a/b", "x", "/dir/x"},
+        {"/dir/go?old=1", "?q", "/dir/go?q"},
+        {"/dir/go", "?q=/a/b", "/dir/go?q=/a/b"},
+        {"/dir/go?old=1", "/top?q", "/top?q"},
+        {"/dir/go", "/top?back=http://other/", "/top?back=http://other/"},
+        {"/dir/go?old=1", "//" + host + "/p/q?r", "/p/q?r"},
+        {"/dir/go", "//" + host, "/"},
+        {"/dir/go", "http://" + host + "/full", "/full"},
+    };
+    for (const Case &item : cases) {
+        from_ = item.from;
+        location_ = item.location;
+        Call call;
+        ASSERT_TRUE(call.run(url(item.from), 1)) << item.location;
+        EXPECT_EQ(WFT_STATE_SUCCESS, call.state) << item.from << " -> " << item.location;
+        EXPECT_EQ("arrived", call.body) << item.from << " -> " << item.location;
+        EXPECT_EQ("GET " + item.next, requests().back()) << item.from << " -> " << item.location;
+    }
+}
+
+// An URL without a path is at the root.
+TEST_F(Redirects, Row71RelativeToAnUrlWithoutAPath) {
+    from_ = "/";
+    for (const char *location : {"x", "?q"}) {
+        location_ = location;
+        Call call;
+        ASSERT_TRUE(call.run(url(""), 1));
+        EXPECT_EQ("arrived", call.body) << location;
+        EXPECT_EQ(location_ == "x" ? "GET /x" : "GET /?q", requests().back());
+    }
+}
+
+// 307 and 308 carry the body, with its length, through every hop.
+TEST_F(Redirects, Row71BodyIsKept) {
+    for (const std::string url_path : {"/307", "/308"}) {
+        for (const std::string method : {"POST", "PUT"}) {
+            forget();
+            Call call;
+            ASSERT_TRUE(call.run(url(url_path + "/2"), 2, 0, [&](WFHttpTask *task) {
+                task->get_req()->set_method(method);
+                task->get_req()->append_output_body("da");
+                task->get_req()->append_output_body("ta");
+            }));
+            std::vector<std::string> expected;
+            for (const char *left : {"/2", "/1", "/0"})
+                expected.push_back(method + " " + url_path + left + " data");
+            EXPECT_EQ(expected, requests());
+            EXPECT_EQ(std::vector<std::string>(3, "4"), lengths());
+        }
+    }
+}
+
+// 301, 302 and 303 of a POST drop the body and its length with the method.
+TEST_F(Redirects, Row71BodyIsDropped) {
+    for (const std::string url_path : {"/301", "/302", "/303"}) {
+        forget();
+        Call call;
+        ASSERT_TRUE(call.run(url(url_path + "/1"), 1, 0, [](WFHttpTask *task) {
+            task->get_req()->set_method(HttpMethodPost);
+            task->get_req()->append_output_body("data");
+        }));
+        EXPECT_EQ("arrived", call.body);
+        std::vector<std::string> expected = {"POST " + url_path + "/1 data",
+                                             "GET " + url_path + "/0"};
+        EXPECT_EQ(expected, requests());
+        EXPECT_EQ(std::vector<std::string>({"4", ""}), lengths());
     }
 }
 
