@@ -270,6 +270,28 @@ TEST(Client, Row69Prepare) {
     EXPECT_EQ("GET /prepared/2 HTTP/1.1", call.body);
 }
 
+// Row 69: prepare runs on a handler when the connection is new, on the dispatching thread when it
+// is an old one.
+TEST(Client, Row69PrepareThread) {
+    WFHttpServer server([](WFHttpTask *) {});
+    ASSERT_EQ(0, server.start("127.0.0.1", 0));
+    for (int i = 0; i < 3; i++) {
+        bool on_handler = false;
+        std::thread::id thread;
+        Call call;
+        ASSERT_TRUE(call.run(url_of(port_of(server)), 0, 0, [&](WFHttpTask *task) {
+            task->set_prepare([&](WFHttpTask *) {
+                on_handler = WFGlobal::get_scheduler()->is_handler_thread() != 0;
+                thread = std::this_thread::get_id();
+            });
+        }));
+        EXPECT_EQ(i, call.seq);
+        EXPECT_EQ(i == 0, on_handler) << i;
+        EXPECT_EQ(i > 0, thread == std::this_thread::get_id()) << i;
+    }
+    server.stop();
+}
+
 // Row 70: size limit and broken answers, both retried like other system errors.
 TEST(Client, Row70SizeLimitAndBadMessage) {
     raw::ScriptedServer server([](raw::Socket &peer, int) {
@@ -395,6 +417,17 @@ TEST(Client, UserinfoBecomesAuthorization) {
     Call call;
     ASSERT_TRUE(call.run("http://user:p%40ss@127.0.0.1:" + std::to_string(server.port()) + "/"));
     EXPECT_NE(std::string::npos, call.body.find("Authorization: Basic dXNlcjpwQHNz\r\n"));
+}
+
+// A plus sign is no space there, written plainly or not.
+TEST(Client, UserinfoKeepsPlusSigns) {
+    raw::ScriptedServer server(
+        [](raw::Socket &peer, int) { peer.send(answer(peer.read_until("\r\n\r\n"))); });
+    Call call;
+    ASSERT_TRUE(call.run("http://a%2Bb:c+d@127.0.0.1:" + std::to_string(server.port()) + "/"));
+    // base64 of a+b:c+d
+    EXPECT_NE(std::string::npos, call.body.find("\r\nAuthorization: Basic YStiOmMrZA==\r\n"))
+        << call.body;
 }
 
 // A ParsedURI may be given instead of a string.
