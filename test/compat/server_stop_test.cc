@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -143,6 +144,46 @@ TEST(ServerStopDeathTest, Row89StopInOwnCallback) {
             client.read_all();
         },
         "stop");
+}
+
+// The same in the task's callback. `process` decides what happens before; the client reads what
+// comes. When stop() waits instead, the process ends by itself.
+void stop_in_callback(std::function<void(WFHttpTask *)> process) {
+    WFHttpServer *server = nullptr;
+    Event stopped;
+    WFHttpServer own([&](WFHttpTask *task) {
+        process(task);
+        task->set_callback([&](WFHttpTask *) {
+            server->stop();
+            stopped.set();
+        });
+    });
+    server = &own;
+    own.start("127.0.0.1", 0);
+    raw::Socket client = raw::Socket::connect(port_of(own));
+    client.send(kGet);
+    client.read_until("end");
+    stopped.wait_for(10000);
+    _exit(3);
+}
+
+const char kOwnCallback[] = "weft: stop\\(\\) was called in a callback of the server";
+
+// Row 89: the reply is written when process returns.
+TEST(ServerStopDeathTest, Row89StopInATasksCallback) {
+    ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+    EXPECT_DEATH(
+        stop_in_callback([](WFHttpTask *task) { task->get_resp()->append_output_body("end"); }),
+        kOwnCallback);
+}
+
+// Row 89: the reply is so long that it is written on while the client reads.
+TEST(ServerStopDeathTest, Row89StopAfterALongReply) {
+    ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+    EXPECT_DEATH(stop_in_callback([](WFHttpTask *task) {
+                     task->get_resp()->append_output_body(std::string(32 << 20, 'x') + "end");
+                 }),
+                 kOwnCallback);
 }
 
 // Row 90: start(0) picks a port; the forms of start.

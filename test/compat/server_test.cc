@@ -363,6 +363,31 @@ TEST(Server, Row86ConnectionContext) {
     server.stop();
 }
 
+// Row 86: the deleter runs on a handler, whether the peer ends the connection or the reply.
+TEST(Server, Row86DeleterThread) {
+    Event gone;
+    std::atomic<int> on_handler(0);
+    WFHttpServer server([&](WFHttpTask *task) {
+        task->get_connection()->set_context(&gone, [&](void *) {
+            on_handler += WFGlobal::get_scheduler()->is_handler_thread() != 0;
+            gone.set();
+        });
+    });
+    ASSERT_EQ(0, server.start("127.0.0.1", 0));
+    raw::Socket client = raw::Socket::connect(port_of(server));
+    ASSERT_TRUE(client.send(kGet));
+    ASSERT_FALSE(read_answer(client).head.empty());
+    client.close();
+    ASSERT_TRUE(gone.wait(1));
+    EXPECT_EQ(1, on_handler.load()) << "the peer";
+    client = raw::Socket::connect(port_of(server));
+    ASSERT_TRUE(client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    client.read_all();
+    ASSERT_TRUE(gone.wait(2));
+    EXPECT_EQ(2, on_handler.load()) << "the reply";
+    server.stop();
+}
+
 // Row 86: neither form of set_context frees the old value; test_set_context compares first.
 TEST(Server, Row86SetContextForms) {
     int a = 0, b = 0, c = 0;
