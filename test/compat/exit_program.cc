@@ -156,6 +156,52 @@ static int series() {
     return 0;
 }
 
+// A server that is bound when main returns. Its object is older than the engine, so it is there
+// until the engine has ended. Before: one answered request, whose connection is idle at both ends.
+static void bound_server(void (*process)(WFHttpTask *), std::string *url) {
+    static WFHttpServer server(process);
+    static WFFacilities::WaitGroup answered(1);
+    struct sockaddr_in addr;
+    socklen_t len = sizeof addr;
+    if (server.start("127.0.0.1", 0) < 0 ||
+        server.get_listen_addr(reinterpret_cast<struct sockaddr *>(&addr), &len) < 0)
+        abort();
+    *url = "http://127.0.0.1:" + std::to_string(ntohs(addr.sin_port)) + "/";
+    WFTaskFactory::create_http_task(*url, 0, 0, [](WFHttpTask *t) {
+        say_state("idle", t);
+        answered.done();
+    })->start();
+    answered.wait();
+}
+
+// ... and a request of a client that nobody answers. argv[2] is the port of a silent server.
+static int server(const char *port) {
+    std::string url;
+    bound_server([](WFHttpTask *) {}, &url);
+    return network(port);
+}
+
+// ... and a request that the server itself has not answered yet: a timer stands before the reply.
+static int busy_server() {
+    static WFFacilities::WaitGroup serving(1);
+    std::string url;
+    bound_server(
+        [](WFHttpTask *task) {
+            if (strcmp(task->get_req()->get_request_uri(), "/") == 0)
+                return;
+            series_of(task)->push_back(WFTaskFactory::create_timer_task(
+                3600, 0, [](WFTimerTask *t) { say_state("timer", t); }));
+            task->set_callback([](WFHttpTask *) { say("served"); });
+            serving.done();
+        },
+        &url);
+    WFTaskFactory::create_http_task(url + "slow", 0, 0, [](WFHttpTask *t) {
+        say_state("http", t);
+    })->start();
+    serving.wait();
+    return 0;
+}
+
 // Used and stopped in order; nothing is left.
 static int clean() {
     WFHttpServer server([](WFHttpTask *task) { task->get_resp()->append_output_body("x"); });
@@ -193,6 +239,10 @@ int main(int argc, char *argv[]) {
         return start_at_exit();
     if (which == "series")
         return series();
+    if (which == "server" && argc > 2)
+        return server(argv[2]);
+    if (which == "busy_server")
+        return busy_server();
     if (which == "clean")
         return clean();
     return 2;

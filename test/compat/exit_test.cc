@@ -1,15 +1,19 @@
 // Weft - compat: what programs see that return from main with work undone
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rows 120 to 124 and 126 of the behaviour table. Each case is a process of its own,
-// exit_program.cc.
+// Rows 120 to 124 and 126 of the behaviour table, and running servers. Each case is a process of
+// its own, exit_program.cc.
 
 #include <gtest/gtest.h>
 
 #include "integration/peer.h"
 #include "integration/raw_socket.h"
+#include "support.h"
 
 namespace {
+
+// Less than any limit of the engine that an exit might wait for; most of it is for busy machines.
+const double kFewSecondsMs = 9000;
 
 peer::Result run_case(const std::string &which, const std::string &argument = "") {
     std::vector<std::string> argv = {WEFT_EXIT_PROGRAM, which};
@@ -79,6 +83,31 @@ TEST(Exit, SeriesGoesOn) {
     peer::Result result = run_case("series");
     EXPECT_EQ(0, result.status) << result.err;
     EXPECT_EQ("first 2/0\ncounter 0/0\nseries\n", result.out);
+}
+
+// Beyond row 121: a server may be running when main returns. Its connection, idle at both ends,
+// and a client's request end with the process, and nobody waits for a time limit.
+TEST(Exit, BoundServer) {
+    raw::Listener silent;
+    compat::Clock::time_point begin = compat::Clock::now();
+    peer::Result result = run_case("server", std::to_string(silent.port()));
+    EXPECT_EQ(0, result.status) << result.err;
+    EXPECT_EQ("idle 0/0\nhttp 2/0\n", result.out);
+    EXPECT_EQ("", result.err);
+    EXPECT_LT(compat::ms_since(begin), kFewSecondsMs);
+}
+
+// The same while the server has a request to answer: its timer is aborted, and so its series ends.
+TEST(Exit, BusyServer) {
+    compat::Clock::time_point begin = compat::Clock::now();
+    peer::Result result = run_case("busy_server");
+    EXPECT_EQ(0, result.status) << result.err;
+    EXPECT_EQ(0u, result.out.find("idle 0/0\n")) << result.out;
+    EXPECT_EQ(1, count(result.out, "timer 2/0\n")) << result.out;
+    EXPECT_EQ(1, count(result.out, "served\n")) << result.out;
+    EXPECT_EQ(1, count(result.out, "http ")) << result.out;
+    EXPECT_EQ("", result.err);
+    EXPECT_LT(compat::ms_since(begin), kFewSecondsMs);
 }
 
 // Row 126: nothing is left over. The sanitizers judge the leaks in their own runs.
