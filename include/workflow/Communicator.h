@@ -182,6 +182,10 @@ protected:
     CommMessageIn *get_message_in() const { return this->in_; }
     // How many sessions were before on the connection.
     long long get_seq() const { return this->seq_; }
+    // Brackets a callback about this session that does not come from handle() itself, so that a
+    // wait for its own service is noticed there too.
+    const void *begin_callback() const;
+    static void end_callback(const void *before);
 
 public:
     CommSession();

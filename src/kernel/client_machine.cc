@@ -134,14 +134,10 @@ void CommClientMachine::close_idle(CommTarget *target) {
     CommConnEntry *entry;
     while ((entry = take_idle(target)) != nullptr) {
         entry->set_lock();
-        bool parked = entry->state == CommConnEntry::PARKED;
-        if (parked) { // never the last reference yet, so that the deleters run on a worker
+        if (entry->state == CommConnEntry::PARKED)
             entry->begin_close(CommConnEntry::CLOSING);
-            pollable_unref(entry);
-        }
         entry->unlock();
-        if (!parked)
-            entry->unref();
+        entry->unref_on_worker();
     }
 }
 
@@ -216,10 +212,11 @@ int CommClientMachine::request(Communicator *comm, CommSession *session, CommTar
     session->in_ = nullptr;
     CommConnEntry *entry;
     while ((entry = take_idle(target)) != nullptr) {
-        bool ok = reuse(entry, session);
-        entry->unref();
-        if (ok)
+        if (reuse(entry, session)) {
+            entry->unref();
             return 0;
+        }
+        entry->unref_on_worker();
     }
     entry = connect(comm, target);
     if (!entry) {

@@ -378,6 +378,39 @@ int CommConnEntry::send_now(CommConnEntry *entry, const void *buf, size_t size) 
     return static_cast<int>(n);
 }
 
+namespace {
+
+struct LetGo : weft_job {
+    CommConnEntry *entry;
+};
+
+void let_go(struct weft_job *job) {
+    CommConnEntry *entry = static_cast<LetGo *>(job)->entry;
+    delete static_cast<LetGo *>(job);
+    entry->unref();
+}
+
+} // namespace
+
+void CommConnEntry::unref_on_worker() {
+    struct mpoller *pool = comm->pool_;
+    set_lock();
+    bool lives = !gone;
+    if (lives) // its own reference is still there, and goes on a worker
+        pollable_unref(this);
+    unlock();
+    if (lives)
+        return;
+    LetGo *last = mpoller_is_worker(pool) ? nullptr : new (std::nothrow) LetGo;
+    if (!last) {
+        unref();
+        return;
+    }
+    last->run = let_go;
+    last->entry = this;
+    mpoller_defer(pool, last);
+}
+
 CommConnEntry *CommConnEntry::attach(CommSession *session_in) {
     CommConnEntry *old = session_in->entry_;
     ref();
@@ -388,13 +421,10 @@ CommConnEntry *CommConnEntry::attach(CommSession *session_in) {
 }
 
 void CommConnEntry::handle(CommSession *session, CommService *service, int state, int error) {
-    struct worker *self = sys_self();
-    const void *before = self ? self->serving : nullptr;
-    if (self)
-        self->serving = service;
+    const void *before = *sys_serving();
+    *sys_serving() = service;
     session->handle(state, error);
-    if (self)
-        self->serving = before;
+    *sys_serving() = before;
 }
 
 // The delivery: measured, on a thread that holds a permit. The session's own reference keeps the

@@ -112,6 +112,9 @@ public:
     static int send_now(CommConnEntry *entry, const void *buf, size_t size);
     void ref() { pollable_ref(this); }
     void unref() { pollable_unref(this); }
+    // For threads of the program: if this is the last reference, the program's deleters run on a
+    // worker all the same. Takes the lock.
+    void unref_on_worker();
     // Hands a session's result to a thread that may run its `handle`: this one, if it may. With
     // `later` never in place.
     void deliver(const CommOutcome &outcome, bool later);

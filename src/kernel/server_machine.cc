@@ -575,15 +575,12 @@ int CommServerMachine::drain(CommService *service, size_t max, CommCloseReason r
         bool in_place = idle && entry->listed_at == entry->began;
         bool done = (in_place || max == SIZE_MAX) && close_idle(entry, reason);
         uint64_t since = idle && !in_place ? entry->began : sys_now();
-        if (done) { // never the last reference yet, so that the deleters run on a worker
-            pollable_unref(entry);
-            closed++;
-        }
         entry->unlock();
-        if (!done) {
+        if (done)
+            closed++;
+        else
             service->put_back(entry, since);
-            entry->unref();
-        }
+        entry->unref_on_worker();
     }
     // Whoever drains the service for good may have looked while we had one in hand.
     if (service->draining_ && max != SIZE_MAX)

@@ -128,10 +128,15 @@ int CommService::drain(int max) {
     return CommServerMachine::drain(this, limit, CCR_DRAINED);
 }
 
-bool CommService::is_serving_here() const {
-    struct worker *self = sys_self();
-    return self && self->serving == this;
+bool CommService::is_serving_here() const { return *sys_serving() == this; }
+
+const void *CommSession::begin_callback() const {
+    const void *before = *sys_serving();
+    *sys_serving() = this->entry_ ? this->entry_->service : nullptr;
+    return before;
 }
+
+void CommSession::end_callback(const void *before) { *sys_serving() = before; }
 
 uint64_t CommService::get_close_count(enum CommCloseReason reason) const {
     return __atomic_load_n(&this->close_counts_[reason], __ATOMIC_RELAXED);

@@ -101,6 +101,8 @@ SYS_FN struct worker *sys_self(void);
 SYS_FN void sys_set_self(struct worker *worker);
 // How many in-place completions are on this thread's stack.
 SYS_FN uint32_t *sys_depth(void);
+// The service about whose session this thread is in a callback of the program; opaque to C.
+SYS_FN const void **sys_serving(void);
 // The loop that drives tasks on this thread (subtask.cc).
 struct SubTaskFrame;
 SYS_FN struct SubTaskFrame **sys_task_frame(void);

@@ -69,11 +69,10 @@ struct worker {
     // The site whose last timed call was long, or only had lost its processor: its next is timed
     // too.
     const struct job_site *doubt;
-    bool permit_owed;    // laid its permit down for a known wait
-    const void *serving; // the service whose session it is handling; opaque to C
-    unsigned waits;      // nested known waits
-    uint32_t wake;       // futex word: bumped to call it
-    uint32_t robbed;     // atomic: the watch took its poller, and it has not come back since
+    bool permit_owed; // laid its permit down for a known wait
+    unsigned waits;   // nested known waits
+    uint32_t wake;    // futex word: bumped to call it
+    uint32_t robbed;  // atomic: the watch took its poller, and it has not come back since
     struct worker *next_idle;
     struct worker *next; // all workers of the pool
     struct sys_thread thread;

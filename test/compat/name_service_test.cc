@@ -320,6 +320,22 @@ TEST_F(NameService, RedirectIsRoutedAnew) {
     EXPECT_EQ(1, policy.forgotten());
 }
 
+// The policy hears of every attempt: of the one that was answered with a redirect too.
+TEST_F(NameService, RedirectIsASuccessToo) {
+    Policy policy({port()});
+    Registered entry("told.example", &policy);
+    Call call;
+    ASSERT_TRUE(call.run("http://told.example/hop", 1, 0));
+    EXPECT_EQ(WFT_STATE_SUCCESS, call.state);
+    std::vector<Verdict> verdicts = policy.verdicts();
+    ASSERT_EQ(2u, verdicts.size());
+    for (const Verdict &verdict : verdicts) {
+        EXPECT_TRUE(verdict.good);
+        EXPECT_NE(nullptr, verdict.target);
+        EXPECT_TRUE(verdict.same_result);
+    }
+}
+
 // Retries and a redirect in one task: the tracing lives through all of it, and ends once, before
 // the callback (row 73).
 TEST_F(NameService, TracingEndsOnceBeforeTheCallback) {
@@ -409,6 +425,17 @@ TEST(NameServicePolicy, RouterError) {
     EXPECT_EQ(1, policy.forgotten.load());
 }
 
+// Row 100: a DNS error is a failure of the attempt, and the policy is told, without a target.
+TEST(NameServicePolicy, DnsErrorIsAFailure) {
+    Refusal policy(WFT_STATE_DNS_ERROR, EAI_NONAME);
+    Registered entry("told-unknown.example", &policy);
+    Call call;
+    ASSERT_TRUE(call.run("http://told-unknown.example/"));
+    EXPECT_EQ(WFT_STATE_DNS_ERROR, call.state);
+    EXPECT_EQ(0, policy.succeeded.load());
+    EXPECT_EQ(1, policy.failures.load());
+}
+
 // As libraries do it: the policy writes host and port into the URI and lets the resolver find them.
 class Rewriter : public Policy {
 public:
@@ -441,6 +468,20 @@ TEST_F(NameService, RewrittenUri) {
     EXPECT_EQ(WFT_STATE_SUCCESS, call.state);
     EXPECT_EQ("rewritten.example", call.body);
     EXPECT_EQ(1, policy.asked());
+    EXPECT_EQ(1, policy.count(true));
+}
+
+// Row 62: the policy that was found by the name is asked again for a retry, though the URI carries
+// an address since the first attempt.
+TEST_F(NameService, RewrittenUriIsRoutedAgain) {
+    Rewriter policy({raw::refusing_port(), port()});
+    Registered entry("rewritten-again.example", &policy);
+    Call call;
+    ASSERT_TRUE(call.run("http://rewritten-again.example/", 0, 1));
+    EXPECT_EQ(WFT_STATE_SUCCESS, call.state) << call.error;
+    EXPECT_EQ("rewritten-again.example", call.body);
+    EXPECT_EQ(2, policy.asked());
+    EXPECT_EQ(1, policy.count(false));
     EXPECT_EQ(1, policy.count(true));
 }
 

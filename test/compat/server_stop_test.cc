@@ -186,6 +186,26 @@ TEST(ServerStopDeathTest, Row89StopAfterALongReply) {
                  kOwnCallback);
 }
 
+// Row 89: the reply is written later, at the end of a timer that process has pushed.
+TEST(ServerStopDeathTest, Row89StopAfterATimer) {
+    ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+    EXPECT_DEATH(stop_in_callback([](WFHttpTask *task) {
+                     task->get_resp()->append_output_body("end");
+                     series_of(task)->push_back(WFTaskFactory::create_timer_task(0, kMs, nullptr));
+                 }),
+                 kOwnCallback);
+}
+
+// Row 89: the reply is written by a compute thread.
+TEST(ServerStopDeathTest, Row89StopAfterAComputation) {
+    ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+    EXPECT_DEATH(stop_in_callback([](WFHttpTask *task) {
+                     task->get_resp()->append_output_body("end");
+                     series_of(task)->push_back(WFTaskFactory::create_go_task("row89", []() {}));
+                 }),
+                 kOwnCallback);
+}
+
 // Row 90: start(0) picks a port; the forms of start.
 TEST(ServerStop, Row90Ports) {
     WFHttpServer server(say_ok);

@@ -388,6 +388,29 @@ TEST(Server, Row86DeleterThread) {
     server.stop();
 }
 
+// Row 86: the same when shutdown() ends an idle connection: never on the thread that calls it.
+// Which thread lets go last is a race, so there are many rounds.
+TEST(Server, Row86DeleterThreadAtShutdown) {
+    Event gone;
+    std::atomic<int> on_handler(0);
+    WFHttpServer server([&](WFHttpTask *task) {
+        task->get_connection()->set_context(&gone, [&](void *) {
+            on_handler += WFGlobal::get_scheduler()->is_handler_thread() != 0;
+            gone.set();
+        });
+    });
+    const int rounds = 300;
+    for (int i = 1; i <= rounds; i++) {
+        ASSERT_EQ(0, server.start("127.0.0.1", 0));
+        raw::Socket client = raw::Socket::connect(port_of(server));
+        ASSERT_TRUE(client.send(kGet));
+        ASSERT_FALSE(read_answer(client).head.empty());
+        server.stop();
+        ASSERT_TRUE(gone.wait(i));
+    }
+    EXPECT_EQ(rounds, on_handler.load());
+}
+
 // Row 86: neither form of set_context frees the old value; test_set_context compares first.
 TEST(Server, Row86SetContextForms) {
     int a = 0, b = 0, c = 0;

@@ -61,6 +61,7 @@ struct Fiber {
     int saved_errno = 0;
     struct worker *self = nullptr;
     uint32_t depth = 0;
+    const void *serving = nullptr;
     struct SubTaskFrame *task_frame = nullptr;
     unsigned locks = 0; // held now
 

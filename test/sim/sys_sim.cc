@@ -355,6 +355,7 @@ struct worker *sys_self(void) {
 void sys_set_self(struct worker *worker) { world->current()->self = worker; }
 
 uint32_t *sys_depth(void) { return &world->current()->depth; }
+const void **sys_serving(void) { return &world->current()->serving; }
 
 struct SubTaskFrame **sys_task_frame(void) {
     return &world->current()->task_frame;

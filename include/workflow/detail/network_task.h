@@ -227,8 +227,11 @@ SubTask *WFServerTask<REQ, RESP>::done() {
     }
 
     this->processor.task = this;
-    if (this->callback)
+    if (this->callback) {
+        const void *before = this->begin_callback();
         this->callback(this);
+        this->end_callback(before);
+    }
 
     return series->pop();
 }
