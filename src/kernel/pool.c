@@ -105,9 +105,8 @@ static void call_for_rest(struct mpoller *pool, uint32_t taken)
         pool_call_worker(pool);
 }
 
-static void add_orphan(struct weft_poller *poller)
-    WEFT_TSA(requires_capability(poller->pool->lock)) {
-    struct mpoller *pool = poller->pool;
+static void add_orphan(struct mpoller *pool, struct weft_poller *poller)
+    WEFT_TSA(requires_capability(pool->lock)) {
     poller->next_orphan = pool->orphans;
     pool->orphans = poller;
     pool_call_worker(pool);
@@ -118,7 +117,7 @@ void mpoller_birth(struct weft_poller *poller) {
     if (a32_swap(&poller->born, 1))
         return;
     sys_lock(&pool->lock);
-    add_orphan(poller);
+    add_orphan(pool, poller);
     // The first driver would have to call the watch before it drives; the caller has time for it.
     if (pool->workers == 1 && !pool->watch_disabled && start_worker(pool) == 0)
         pool->called++;
@@ -129,7 +128,7 @@ void pool_give_away(struct weft_poller *poller) {
     struct mpoller *pool = poller->pool;
     sys_lock(&pool->lock);
     pool->stats.given++;
-    add_orphan(poller);
+    add_orphan(pool, poller);
     sys_unlock(&pool->lock);
 }
 
