@@ -225,7 +225,7 @@ void turn_to_the_queue_and_back(size_t pollers) {
 }
 
 TEST(PoolTest, ASiteTurnsToTheQueueAndBack) {
-    for (size_t pollers : {1, 2, 8})
+    for (size_t pollers : {size_t(1), size_t(2), size_t(8)})
         turn_to_the_queue_and_back(pollers);
 }
 
