@@ -134,12 +134,14 @@ TEST_P(SleepTest, TenThousandTimersCancelledAtRandom) {
         });
     for (Shared &s : timers) {
         Timer *t = new Timer(&sched, static_cast<long long>(draw() % 20000000), [&](Timer *self) {
-            std::lock_guard<std::mutex> guard(s.mutex);
-            s.timer = nullptr;
-            if ((self->get_error() == ECANCELED) != s.cancelled)
-                wrong++;
+            {
+                std::lock_guard<std::mutex> guard(s.mutex);
+                s.timer = nullptr;
+                if ((self->get_error() == ECANCELED) != s.cancelled)
+                    wrong++;
+            }
             ended++;
-            done.down();
+            done.down(); // the last thing: behind it all of this may be gone
         });
         {
             std::lock_guard<std::mutex> guard(s.mutex);
