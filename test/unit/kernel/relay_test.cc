@@ -345,8 +345,10 @@ TEST_P(Relay, RepliesFromAComputeThreadFromTheCallerAndFromARobbedWorker) {
     std::vector<Served *> waiting;
     Latch collected(10);
     engine.service.process = [&](Served *s) {
-        std::lock_guard<std::mutex> guard(mutex);
-        waiting.push_back(s);
+        {
+            std::lock_guard<std::mutex> guard(mutex);
+            waiting.push_back(s);
+        }
         collected.down();
     };
     Latch done(10);
