@@ -234,9 +234,9 @@ TEST_F(SchedulerTest, AGroupSpreadsItsLoad) {
     Peer extra;
     while (done.left() > 1)
         std::this_thread::yield();
+    sched.deinit(); // ends the last, so that its target is not in use any more
     b.deinit();
     a.deinit();
-    sched.deinit(); // ends the last
     EXPECT_TRUE(done.is_open());
     EXPECT_EQ(group.get_cur_load(), 0u);
     EXPECT_EQ(group.remove(&a), 0);

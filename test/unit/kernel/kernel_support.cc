@@ -179,9 +179,9 @@ void Engine::stop() {
     if (!running_)
         return;
     running_ = false;
-    target.deinit();
     service.unbind();
     sched.deinit();
+    target.deinit();
     EXPECT_TRUE(service.unbound.wait());
     EXPECT_EQ(service.sessions, 0);
     EXPECT_EQ(service.unbounds, 1);
