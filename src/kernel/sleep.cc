@@ -39,9 +39,6 @@ int CommSleep::start(struct mpoller *pool, SleepSession *session) {
 int CommSleep::cancel(SleepSession *session) {
     for (;;) {
         uint32_t state = a32_load(&session->state_);
-        // Read behind the state, which start() stores last, and before the swap, after which the
-        // session may be gone.
-        struct weft_poller *poller = session->poller_;
         uint32_t next = state == ARMING  ? ARM_CANCELED
                         : state == ARMED ? CANCELING
                         : state == DUE   ? DUE_CANCELED
@@ -50,6 +47,9 @@ int CommSleep::cancel(SleepSession *session) {
             errno = ENOENT;
             return -1;
         }
+        // Behind the state, which start() stores last (a waiter may get its turn while its timer is
+        // still being started), and before the swap, after which the session may be gone.
+        struct weft_poller *poller = session->poller_;
         if (!a32_cas(&session->state_, state, next))
             continue;
         if (next == CANCELING)
