@@ -199,7 +199,7 @@ void job_site_end(struct job_site *site, const struct site_probe *probe) {
     }
     if (__builtin_expect(probe->begin == 0 && !relayed, 1))
         return;
-    uint64_t ns = probe->begin ? timed(worker, site, probe) : 0;
+    uint64_t ns = worker && probe->begin ? timed(worker, site, probe) : 0;
     judge_site(site, ns, ns ? SITE_SAMPLE : 0, relayed);
 }
 

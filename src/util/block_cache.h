@@ -41,10 +41,8 @@ public:
     }
 
 #else
-    // NOLINTBEGIN(misc-new-delete-overloads) - it takes the sized form for none
     static void *operator new(size_t size) { return ::operator new(size); }
     static void operator delete(void *block, size_t) { ::operator delete(block); }
-    // NOLINTEND(misc-new-delete-overloads)
 #endif
 
 private:
