@@ -17,8 +17,8 @@ class CommWaiter;
 // Something that can supply a target: a target itself, or a group.
 class CommSchedObject {
 public:
-    size_t get_max_load() const { return this->max_load; }
-    size_t get_cur_load() const { return this->cur_load; }
+    size_t get_max_load() const { return __atomic_load_n(&this->max_load, __ATOMIC_RELAXED); }
+    size_t get_cur_load() const { return __atomic_load_n(&this->cur_load, __ATOMIC_RELAXED); }
 
 private:
     // A target with a free connection, its load counted. wait_timeout 0: EAGAIN when full; else the

@@ -29,6 +29,10 @@ struct CommTargetPool;
 struct job_site;
 struct mpoller;
 
+namespace wf {
+struct TlsInfo;
+}
+
 #define CS_STATE_SUCCESS 0
 #define CS_STATE_ERROR   1
 #define CS_STATE_STOPPED 2
@@ -182,6 +186,11 @@ protected:
     CommMessageIn *get_message_in() const { return this->in_; }
     // How many sessions were before on the connection.
     long long get_seq() const { return this->seq_; }
+    // When the session ended with an error of TLS: what OpenSSL says about it, in English. Else "".
+    // Valid as long as the session.
+    const char *get_tls_error() const;
+    // What the handshake of this session's connection came to (wf/tls.h). False without TLS.
+    bool get_tls_info(struct wf::TlsInfo *info) const;
     // Brackets a callback about this session that does not come from handle() itself, so that a
     // wait for its own service is noticed there too.
     const void *begin_callback() const;
@@ -243,6 +252,8 @@ enum CommCloseReason {
     CCR_REFUSED_NO_FD,      // out of descriptors
     CCR_DRAINED,            // by drain() or unbind()
     CCR_ABORTED,            // the engine ends
+    CCR_HANDSHAKE_TIMEOUT,  // the TLS handshake took too long
+    CCR_HANDSHAKE_FAILED,   // or could not come to an end
     CCR_COUNT
 };
 
@@ -276,6 +287,9 @@ protected:
         this->ssl_accept_timeout_ = ssl_accept_timeout_in;
     }
     SSL_CTX *get_ssl_ctx() const { return this->ssl_ctx_; }
+    // For the connections that come from now on, while bound. The one before must stay as long as
+    // the service is bound.
+    void replace_ssl_ctx(SSL_CTX *ssl_ctx_in) { this->ssl_ctx_ = ssl_ctx_in; }
 
 private:
     // The first byte of a request has come. On a worker.
@@ -301,7 +315,7 @@ private:
     int listen_timeout_;
     int response_timeout_;
     int ssl_accept_timeout_;
-    SSL_CTX *ssl_ctx_;
+    std::atomic<SSL_CTX *> ssl_ctx_;
     struct CommServiceLimits limits_;
     struct job_site *site_;
     class CommListener *listener_;

@@ -67,8 +67,9 @@ public:
 public:
     // The target, or for several addresses the group, of that transport, info string, endpoint
     // parameters, TLS context and set of addresses, in any order. `hostname` counts for TLS, where
-    // it is the name the peer is asked for. 0, or -1 with errno: EINVAL (no address, or
-    // max_connections 0), EPROTONOSUPPORT (TLS without a context), ENOMEM.
+    // it is the name the peer is asked for and must prove, and without a context the process's own
+    // is used (wf/tls.h). 0, or -1 with errno: EINVAL (no address, or max_connections 0), ENOSYS
+    // (no OpenSSL on this system), ENOMEM.
     int get(enum TransportType type, const struct addrinfo *addrinfo, const std::string &other_info,
             const struct EndpointParams *ep_params, const std::string &hostname, SSL_CTX *ssl_ctx,
             RouteResult &result) {

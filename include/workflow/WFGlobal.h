@@ -41,6 +41,10 @@ public:
     // The parts of the engine; each is made at its first use, and ended at exit.
     static bool is_scheduler_created();
     static CommScheduler *get_scheduler();
+    // The context of clients that bring none, see wf/tls.h; borrowed. And a new one for a server,
+    // without a certificate; the caller's. NULL without OpenSSL 3.
+    static SSL_CTX *get_ssl_client_ctx();
+    static SSL_CTX *new_ssl_server_ctx();
     static ExecQueue *get_exec_queue(const std::string &queue_name);
     static Executor *get_compute_executor();
     static ExecQueue *get_dns_queue();

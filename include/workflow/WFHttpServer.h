@@ -24,7 +24,15 @@ static constexpr struct WFServerParams HTTP_SERVER_PARAMS_DEFAULT = {
 
 template <>
 inline WFHttpServer::WFServer(http_process_t proc)
-    : WFServerBase(&HTTP_SERVER_PARAMS_DEFAULT), process(std::move(proc)) {}
+    : WFServerBase(&HTTP_SERVER_PARAMS_DEFAULT), process(std::move(proc)) {
+    this->set_tls_alpn("http/1.1");
+}
+
+template <>
+inline WFHttpServer::WFServer(const struct WFServerParams *params_in, http_process_t proc)
+    : WFServerBase(params_in), process(std::move(proc)) {
+    this->set_tls_alpn("http/1.1");
+}
 
 template <>
 inline CommSession *WFHttpServer::new_session(long long, CommConnection *) {

@@ -9,9 +9,11 @@
 #include <functional>
 #include <mutex>
 #include <stddef.h>
+#include <string>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <utility>
+#include <vector>
 
 #include "EndpointParams.h"
 #include "WFTaskFactory.h"
@@ -24,7 +26,7 @@ struct WFServerParams {
     int receive_timeout;       // for a whole request
     int keep_alive_timeout;    // between requests; 0 closes after each
     size_t request_size_limit; // bytes of a message
-    int ssl_accept_timeout;
+    int ssl_accept_timeout;    // for the TLS handshake
 };
 
 static constexpr struct WFServerParams SERVER_PARAMS_DEFAULT = {
@@ -41,23 +43,52 @@ static constexpr struct WFServerParams SERVER_PARAMS_DEFAULT = {
 // wait_finish().
 class WFServerBase : protected CommService {
 public:
-    WFServerBase(const struct WFServerParams *params_in) : params(*params_in), conn_count(0) {
+    WFServerBase(const struct WFServerParams *params_in)
+        : params(*params_in), conn_count(0), tls_client_required(false) {
         this->reset();
     }
     ~WFServerBase() override {}
 
     // Listens. Without a family IPv4, without a host any address; port 0 lets the system pick one.
-    // 0, or -1 with errno: EINVAL for a host that is none, EADDRINUSE and so on from the system,
-    // EALREADY when started before, EPROTONOSUPPORT for a transport that is not TCP.
+    // 0, or -1 with errno: EINVAL for a host that is none and for certificates that cannot be used,
+    // EADDRINUSE and so on from the system, EALREADY when started before.
     int start(unsigned short port) { return this->start(AF_INET, NULL, port); }
     int start(int family, unsigned short port) { return this->start(family, NULL, port); }
     int start(const char *host, unsigned short port) { return this->start(AF_INET, host, port); }
     int start(int family, const char *host, unsigned short port);
     int start(const struct sockaddr *bind_addr, socklen_t addrlen);
 
+    // The same with TLS, when both files are given: PEM, the certificate with the chain that leads
+    // to its authority, and its key. EINVAL when one is missing and the transport asks for TLS.
+    int start(unsigned short port, const char *cert_file, const char *key_file) {
+        return this->start(AF_INET, NULL, port, cert_file, key_file);
+    }
+    int start(int family, unsigned short port, const char *cert_file, const char *key_file) {
+        return this->start(family, NULL, port, cert_file, key_file);
+    }
+    int start(const char *host, unsigned short port, const char *cert_file, const char *key_file) {
+        return this->start(AF_INET, host, port, cert_file, key_file);
+    }
+    int start(int family, const char *host, unsigned short port, const char *cert_file,
+              const char *key_file);
+    int start(const struct sockaddr *bind_addr, socklen_t addrlen, const char *cert_file,
+              const char *key_file);
+
+    // Before start with TLS: asks clients for a certificate of these authorities (PEM), and refuses
+    // those that show none if it is required. See also WFNetworkTask::get_tls_info().
+    void set_tls_client_ca(const std::string &ca_file, bool required = true);
+    // Before start: the protocols that are agreed upon (ALPN), best first, by commas. An HTTP
+    // server begins with "http/1.1".
+    void set_tls_alpn(const std::string &protocols) { this->tls_alpn = protocols; }
+    // While running with TLS: new connections get this certificate, those there are go on. What was
+    // given to clients to come back with stays good. -1 with errno: EINVAL, and nothing changes;
+    // ENOTCONN when it does not run with TLS.
+    int replace_certificate(const char *cert_file, const char *key_file);
+
     // Listens on a duplicate of a descriptor that is bound, or already listening; the caller keeps
     // his own.
-    int serve(int listen_fd);
+    int serve(int listen_fd) { return this->serve(listen_fd, NULL, NULL); }
+    int serve(int listen_fd, const char *cert_file, const char *key_file);
 
     // shutdown() and wait_finish(). In a callback of this very server it would wait for itself: it
     // aborts instead. Does nothing to a server that is not started.
@@ -85,13 +116,29 @@ protected:
     WFConnection *new_connection(int accept_fd) override;
     void delete_connection(WFConnection *conn);
 
+    // The context of a certificate; becomes the server's. By default one with what the functions
+    // above ask for. An own one calls ssl_ctx_callback, with the server as its argument, when a
+    // client names a server, so that get_server_ssl_ctx() chooses.
+    virtual SSL_CTX *new_ssl_ctx(const char *cert_file, const char *key_file);
+    // The context for a name (SNI); NULL refuses. `server_name` is NULL when the client named none.
+    // Runs on a worker. Borrowed, as long as the server runs.
+    virtual SSL_CTX *get_server_ssl_ctx(const char *server_name) {
+        (void)server_name;
+        return this->get_ssl_ctx();
+    }
+    static int ssl_ctx_callback(SSL *ssl, int *al, void *arg);
+
     std::atomic<size_t> conn_count;
 
 private:
     enum Phase { STOPPED, RUNNING, STOPPING };
 
     void reset();
-    int init(const struct sockaddr *bind_addr, socklen_t addrlen);
+    int init(const struct sockaddr *bind_addr, socklen_t addrlen, const char *cert_file,
+             const char *key_file);
+    int bind(const struct sockaddr *bind_addr, socklen_t addrlen, const char *cert_file,
+             const char *key_file);
+    void free_tls();
     void check_not_inside(const char *what) const;
     void handle_unbound() override;
 
@@ -101,6 +148,10 @@ private:
     mutable std::mutex mutex;
     std::condition_variable cond;
     CommScheduler *scheduler;
+    std::string tls_client_ca;
+    bool tls_client_required;
+    std::string tls_alpn;
+    std::vector<SSL_CTX *> tls_contexts; // owned; the last is in use, the others may be
 };
 
 template <class REQ, class RESP>

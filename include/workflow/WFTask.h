@@ -124,6 +124,17 @@ public:
     // When the error is ETIMEDOUT: TOR_*.
     int get_timeout_reason() const { return this->timeout_reason; }
 
+    // When the state is WFT_STATE_SSL_ERROR: what OpenSSL says about it, in English; else "". And
+    // what the handshake came to (wf/tls.h): false when there was none. In the callback, or
+    // process.
+    using CommSession::get_tls_error;
+    using CommSession::get_tls_info;
+
+    // Of a client task that was not started, and whose url or transport asks for TLS: the context
+    // to use in place of the default one (wf/tls.h). Borrowed until the callback. Connections are
+    // shared by those who use the same context.
+    virtual void set_ssl_ctx(SSL_CTX *ssl_ctx) { (void)ssl_ctx; }
+
     // How many tasks were before on this connection. In the callback or process only; else -1,
     // ENOTCONN.
     long long get_task_seq() const {

@@ -63,7 +63,7 @@ public:
 
     void set_transport_type(enum TransportType type) { this->type_ = type; }
     enum TransportType get_transport_type() const { return this->type_; }
-    void set_ssl_ctx(SSL_CTX *ssl_ctx) { this->ssl_ctx_ = ssl_ctx; }
+    void set_ssl_ctx(SSL_CTX *ssl_ctx) override { this->ssl_ctx_ = ssl_ctx; }
     virtual const ParsedURI *get_current_uri() const { return &this->uri_; }
 
     // In finish_once() or the callback: the task starts again, at this place.

@@ -12,6 +12,7 @@
 
 #include "kernel/defer.h"
 #include "kernel/log.h"
+#include "kernel/openssl.h"
 
 namespace wf::detail {
 
@@ -77,6 +78,7 @@ CommScheduler *Engine::scheduler() {
     if (scheduler_ready_.load(std::memory_order_relaxed) || ended_)
         return &scheduler_;
     watch_exit();
+    openssl_outlive_exit();
     struct sigaction ignore = {};
     ignore.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &ignore, nullptr);

@@ -7,6 +7,7 @@
 
 #include "engine/engine.h"
 #include "kernel/defer.h"
+#include "kernel/tls_context.h"
 #include "workflow/WFGlobal.h"
 #include "workflow/WFTask.h"
 
@@ -55,6 +56,8 @@ bool WFGlobal::decrease_compute_thread() { return get_compute_executor()->decrea
 
 bool WFGlobal::is_scheduler_created() { return Engine::get().has_scheduler(); }
 CommScheduler *WFGlobal::get_scheduler() { return Engine::get().scheduler(); }
+SSL_CTX *WFGlobal::get_ssl_client_ctx() { return wf::tls_client_ctx(); }
+SSL_CTX *WFGlobal::new_ssl_server_ctx() { return wf::detail::tls_bare_server_ctx(); }
 ExecQueue *WFGlobal::get_exec_queue(const std::string &name) {
     return Engine::get().exec_queue(name);
 }

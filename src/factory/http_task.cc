@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "factory/http_common.h"
+#include "kernel/tls_context.h"
 #include "util/base64.h"
 #include "util/block_cache.h"
 #include "util/percent.h"
@@ -38,6 +39,7 @@ protected:
     CommMessageIn *message_in() override;
     int keep_alive_timeout() override;
     bool finish_once() override;
+    WFRouterTask *route() override;
 
 private:
     bool follow_redirect();
@@ -76,7 +78,8 @@ std::string target_of(const ParsedURI &uri) {
 }
 
 bool HttpClientTask::init_success() {
-    if (!is_scheme(this->uri_.scheme, "http")) {
+    bool tls = is_scheme(this->uri_.scheme, "https");
+    if (!tls && !is_scheme(this->uri_.scheme, "http")) {
         this->state = WFT_STATE_TASK_ERROR;
         this->error = WFT_ERR_URI_SCHEME_INVALID;
         this->init_failed();
@@ -88,7 +91,7 @@ bool HttpClientTask::init_success() {
         !this->first_host_.empty() && strcasecmp(host.c_str(), this->first_host_.c_str()) != 0;
     if (this->first_host_.empty())
         this->first_host_ = host;
-    this->set_transport_type(TT_TCP);
+    this->set_transport_type(tls ? TT_TCP_SSL : TT_TCP);
     if (!this->req.set_request_uri(path) || !this->req.set_header_pair("Host", host)) {
         this->state = WFT_STATE_TASK_ERROR;
         this->error = WFT_ERR_URI_PARSE_FAILED;
@@ -109,6 +112,12 @@ bool HttpClientTask::init_success() {
 }
 
 bool HttpClientTask::check_request() { return true; }
+
+WFRouterTask *HttpClientTask::route() {
+    if (this->type_ == TT_TCP_SSL && !this->ssl_ctx_)
+        this->ssl_ctx_ = wf::detail::tls_shared_client_ctx("http/1.1");
+    return this->WFComplexClientTask::route();
+}
 
 CommMessageOut *HttpClientTask::message_out() {
     // May change the request (prepare); what is added below must see that.

@@ -4,6 +4,7 @@
 // | state      | what is true                                        | deadline                      |
 // |------------|-----------------------------------------------------|-------------------------------|
 // | CONNECTING | has a session, which has no messages yet            | connect                       |
+// | HANDSHAKING| likewise; the transport agrees with the peer        | TLS                           |
 // | SENDING    | not all of the request is sent, no answer has come  | send; each block: response    |
 // | RECEIVING  | all is sent, the answer began, or sending failed    | first byte, then receive;     |
 // |            |                                                     | each block: response          |
@@ -69,21 +70,26 @@ bool CommClientMachine::step(CommConnEntry *entry, CommOutcome *out) {
     switch (entry->state) {
     case CommConnEntry::CONNECTING:
         return (entry->writable || entry->hangup) && connected(entry, out);
+    case CommConnEntry::HANDSHAKING:
+        return (entry->readable || (entry->writable && entry->link.held > 0)) &&
+               shake_hands(entry, out);
     case CommConnEntry::SENDING:
-        if (entry->writable && entry->output) {
+        if (entry->writable && entry->is_unsent()) {
             sent(entry, entry->flush());
             return true;
         }
         return entry->readable && read_answer(entry, out);
     case CommConnEntry::RECEIVING:
-        if (entry->writable && entry->output && !entry->send_error) {
+        if (entry->writable && entry->is_unsent() && !entry->send_error) {
             sent(entry, entry->flush());
             return true;
         }
-        return (entry->readable || entry->input) && read_answer(entry, out);
+        return entry->readable && read_answer(entry, out);
     default: { // PARKED: whatever comes, the peer has nothing to say now
         char byte;
         size_t one = sizeof byte;
+        if (entry->writable && entry->link.held > 0)
+            entry->flush();
         if (!entry->readable || entry->receive(&byte, &one) == IoResult::BLOCKED)
             return false;
         fail(entry, CS_STATE_ERROR, ECONNRESET, out);
@@ -243,8 +249,52 @@ bool CommClientMachine::connected(CommConnEntry *entry, CommOutcome *out) {
         fail(entry, CS_STATE_ERROR, error, out);
         return false;
     }
+    struct CommTargetPool *pool = entry->target->pool_;
+    if (pool->ssl_ctx) {
+        entry->set_state(CommConnEntry::HANDSHAKING);
+        entry->set_deadline(ms_after(pool->ssl_connect_timeout));
+        return shake_hands(entry, out);
+    }
     begin_send(entry, out);
     return !out->session;
+}
+
+// Where program code may run, and nothing is locked.
+bool CommClientMachine::open_tls(CommConnEntry *entry) {
+    struct CommTargetPool *pool = entry->target->pool_;
+    if (tls_open(&entry->link, pool->ssl_ctx, TLS_SIDE_CLIENT) < 0)
+        return false;
+    sys_lock(&pool->lock);
+    SSL_SESSION *known = tls_take_session(&pool->sessions);
+    sys_unlock(&pool->lock);
+    if (known)
+        tls_set_session(&entry->link, known);
+    return entry->target->init_ssl(tls_ssl(&entry->link)) >= 0;
+}
+
+bool CommClientMachine::shake_hands(CommConnEntry *entry, CommOutcome *out) {
+    switch (entry->handshake(open_tls)) {
+    case IoResult::DONE:
+        if (!entry->aborted && !entry->timed_out)
+            begin_send(entry, out);
+        return !out->session;
+    case IoResult::BLOCKED:
+        return true; // there may be news
+    default:
+        fail(entry, CS_STATE_ERROR, entry->link_error(), out);
+        return false;
+    }
+}
+
+// What the peer gave us to come back with, for the next connections.
+void CommClientMachine::keep_tls_session(CommConnEntry *entry) {
+    SSL_SESSION *session = tls_get_session(&entry->link);
+    if (!session)
+        return;
+    struct CommTargetPool *pool = entry->target->pool_;
+    sys_lock(&pool->lock);
+    tls_keep_session(&pool->sessions, session);
+    sys_unlock(&pool->lock);
 }
 
 // Asks the session for its request and sends what the socket takes.
@@ -300,7 +350,7 @@ void CommClientMachine::sent(CommConnEntry *entry, IoResult result) {
     }
     if (result == IoResult::FAILED) {
         // What the peer has answered before it hung up is worth more than the error.
-        entry->send_error = errno;
+        entry->send_error = entry->link_error();
         entry->readable = true;
     } else {
         entry->request_sent = true;
@@ -339,9 +389,9 @@ bool CommClientMachine::read_answer(CommConnEntry *entry, CommOutcome *out) {
         case IoResult::BLOCKED:
             if (entry->send_error)
                 fail(entry, CS_STATE_ERROR, entry->send_error, out);
-            return false;
+            return !out->session; // there may be room to write by now
         case IoResult::FAILED:
-            fail(entry, CS_STATE_ERROR, errno, out);
+            fail(entry, CS_STATE_ERROR, entry->link_error(), out);
             return false;
         case IoResult::ENDED:
             peer_ended(entry, out);
@@ -408,6 +458,7 @@ void CommClientMachine::complete(CommConnEntry *entry, int keep_alive, CommOutco
     out->session = session;
     out->state = CS_STATE_SUCCESS;
     out->error = 0;
+    keep_tls_session(entry);
     if (keep_alive == 0 || !entry->request_sent || entry->eof || entry->hangup || entry->aborted) {
         entry->begin_close(CommConnEntry::CLOSING);
         return;

@@ -18,6 +18,10 @@
 
 namespace {
 
+// Loads and limits change under a lock, and may be read without.
+void increase(size_t *value, size_t n) { __atomic_store_n(value, *value + n, __ATOMIC_RELAXED); }
+void decrease(size_t *value, size_t n) { __atomic_store_n(value, *value - n, __ATOMIC_RELAXED); }
+
 // Blocks the calling thread until *word differs from `seen`, at most until `until` (ns). False when
 // time is up.
 bool wait_word(uint32_t *word, uint32_t seen, uint64_t until) {
@@ -124,9 +128,9 @@ struct weft_lock *CommSchedTarget::lock_load() WEFT_TSA(no_thread_safety_analysi
 bool CommSchedTarget::take_slot() {
     if (this->cur_load >= this->max_load)
         return false;
-    this->cur_load++;
+    increase(&this->cur_load, 1);
     if (this->group)
-        this->group->cur_load++;
+        increase(&this->group->cur_load, 1);
     return true;
 }
 
@@ -159,10 +163,10 @@ bool CommSchedTarget::unpark(CommWaiter *waiter) WEFT_TSA(no_thread_safety_analy
 void CommSchedTarget::release() WEFT_TSA(no_thread_safety_analysis) {
     struct weft_lock *held = this->lock_load();
     CommSchedGroup *above = this->group;
-    this->cur_load--;
+    decrease(&this->cur_load, 1);
     this->just_freed = true;
     if (above)
-        above->cur_load--;
+        decrease(&above->cur_load, 1);
     CommWaiter *waiter = this->waiters.first;
     if (!waiter && above)
         waiter = above->waiters.first;
@@ -217,7 +221,7 @@ int CommSchedGroup::add(CommSchedTarget *target) {
     }
     if (!error) {
         this->members[this->member_count++] = target;
-        this->max_load += target->max_load;
+        increase(&this->max_load, target->max_load);
         target->group = this;
         __atomic_store_n(&target->load_lock, &this->lock, __ATOMIC_RELEASE);
         while (this->waiters.first && target->take_slot())
@@ -239,7 +243,7 @@ int CommSchedGroup::remove(CommSchedTarget *target) {
         if (this->members[i] != target)
             continue;
         this->members[i] = this->members[--this->member_count];
-        this->max_load -= target->max_load;
+        decrease(&this->max_load, target->max_load);
         target->group = nullptr;
         __atomic_store_n(&target->load_lock, &target->own_lock, __ATOMIC_RELEASE);
         break;

@@ -18,12 +18,16 @@ constexpr uint16_t bit(CommConnEntry::State s) { return static_cast<uint16_t>(1u
 
 // Legal edges: row = from, bits = to.
 constexpr uint16_t EDGES[CommConnEntry::STATE_COUNT] = {
-    /* CONNECTING   */ bit(CommConnEntry::SENDING) | bit(CommConnEntry::CLOSING),
+    /* CONNECTING   */ bit(CommConnEntry::HANDSHAKING) | bit(CommConnEntry::SENDING) |
+        bit(CommConnEntry::CLOSING),
+    /* HANDSHAKING  */ bit(CommConnEntry::SENDING) | bit(CommConnEntry::CLOSING),
     /* SENDING      */ bit(CommConnEntry::RECEIVING) | bit(CommConnEntry::CLOSING),
     /* RECEIVING    */ bit(CommConnEntry::PARKED) | bit(CommConnEntry::CLOSING),
     /* PARKED       */ bit(CommConnEntry::SENDING) | bit(CommConnEntry::CLOSING),
     /* CLOSING      */ 0,
-    /* S_ACCEPTED   */ bit(CommConnEntry::S_AWAITING),
+    /* S_ACCEPTED   */ bit(CommConnEntry::S_HANDSHAKING) | bit(CommConnEntry::S_AWAITING),
+    /* S_HANDSHAKING*/ bit(CommConnEntry::S_AWAITING) | bit(CommConnEntry::S_LINGERING) |
+        bit(CommConnEntry::S_CLOSING),
     /* S_AWAITING   */ bit(CommConnEntry::S_RECEIVING) | bit(CommConnEntry::S_CLOSING),
     /* S_RECEIVING  */ bit(CommConnEntry::S_SERVING) | bit(CommConnEntry::S_LINGERING) |
         bit(CommConnEntry::S_CLOSING),
@@ -42,8 +46,8 @@ bool is_closing(const CommConnEntry *entry) {
 
 const char *CommConnEntry::state_name(State state) {
     static const char *const names[STATE_COUNT] = {
-        "connecting", "sending",   "receiving", "parked",   "closing",   "accepted",
-        "awaiting",   "receiving", "serving",   "replying", "lingering", "closing",
+        "connecting",  "handshaking", "sending",   "receiving", "parked",   "closing",   "accepted",
+        "handshaking", "awaiting",    "receiving", "serving",   "replying", "lingering", "closing",
     };
     return names[state];
 }
@@ -57,10 +61,11 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
       order_wanted(false), order_posted(false), job_wanted(false), job_posted(false),
       want_write(false), polls_write(false), closed(false), gone(false), in_head(false),
       has_head(false), renewed(false), request_sent(false), listed_used(false), listed(false),
-      close_reason(0), send_error(0), transport(&transport_plain), comm(comm_in), target(nullptr),
-      service(nullptr), session(nullptr), conn(nullptr), output(nullptr), input(nullptr),
-      site(nullptr), prev(nullptr), next(nullptr), receive_ms(-1), first_ms(0), keep_alive(0),
-      seq(0), listed_at(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
+      close_reason(0), send_error(0), comm(comm_in), target(nullptr), service(nullptr),
+      session(nullptr), conn(nullptr), output(nullptr), input(nullptr), site(nullptr),
+      prev(nullptr), next(nullptr), receive_ms(-1), first_ms(0), keep_alive(0), seq(0),
+      listed_at(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
+    link_init(&link, fd_in);
     timer.timer.prev = nullptr;
     timer.msg.run = run_timer;
     order.run = run_order;
@@ -71,6 +76,7 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
 CommConnEntry::~CommConnEntry() {
     drop_output();
     drop_input();
+    link.ops->destroy(&link);
     delete conn;
     if (site)
         job_site_unref(site);
@@ -204,8 +210,10 @@ void CommConnEntry::shut(struct weft_poller *driver) {
     }
     if (close_reason == CCR_ABORTED && service)
         sys_set_abortive(fd);
+    else
+        link.ops->leave(&link);
     sys_close(fd);
-    fd = -1;
+    link.fd = fd = -1;
     a32_sub(&poller->load, 1);
     closed = true;
     job_wanted = true;
@@ -252,14 +260,17 @@ void CommConnEntry::begin_close(State closing) {
     order_wanted = true;
 }
 
-IoResult CommConnEntry::receive(char *buf, size_t *size) {
+IoResult CommConnEntry::take(const struct transport *ops_in, char *buf, size_t *size) {
+    bool drained;
     ssize_t n;
     do
-        n = transport->receive(this, buf, *size);
+        n = ops_in->receive(&link, buf, *size, &drained);
     while (n < 0 && errno == EINTR);
+    if (link.held > 0) // an answer to the peer's machinery, which the socket did not take
+        await_room();
     if (n > 0) {
         // A short read ends the data, unless an end of the stream stands behind it.
-        if (static_cast<size_t>(n) < *size && !hangup)
+        if (drained && !hangup)
             readable = false;
         *size = static_cast<size_t>(n);
         return IoResult::DONE;
@@ -272,6 +283,12 @@ IoResult CommConnEntry::receive(char *buf, size_t *size) {
     return errno == EAGAIN ? IoResult::BLOCKED : IoResult::FAILED;
 }
 
+IoResult CommConnEntry::receive(char *buf, size_t *size) { return take(link.ops, buf, size); }
+
+IoResult CommConnEntry::discard(char *buf, size_t *size) {
+    return take(&transport_plain, buf, size);
+}
+
 namespace {
 
 // Writes as much as the socket takes; *done counts whole vectors, the one after them is advanced.
@@ -279,8 +296,8 @@ IoResult write_vectors(CommConnEntry *entry, struct iovec *vectors, int count, i
     *done = 0;
     while (*done < count) {
         int left = count - *done;
-        ssize_t n = entry->transport->send(entry, vectors + *done,
-                                           left < SEND_VECTORS ? left : SEND_VECTORS);
+        ssize_t n = entry->link.ops->send(&entry->link, vectors + *done,
+                                          left < SEND_VECTORS ? left : SEND_VECTORS);
         if (n < 0) {
             if (errno == EINTR)
                 continue;
@@ -294,7 +311,7 @@ IoResult write_vectors(CommConnEntry *entry, struct iovec *vectors, int count, i
             vectors[*done].iov_len -= bytes;
         }
     }
-    return IoResult::DONE;
+    return entry->link.held == 0 ? IoResult::DONE : IoResult::BLOCKED;
 }
 
 } // namespace
@@ -306,24 +323,33 @@ IoResult CommConnEntry::send(struct iovec *vectors, int count) {
         return result;
     int left = count - done;
     size_t size = sizeof(CommOutput) + static_cast<size_t>(left) * sizeof(struct iovec);
-    output = static_cast<CommOutput *>(malloc(size));
-    if (!output) {
-        errno = ENOMEM;
-        return IoResult::FAILED;
+    if (left > 0) {
+        output = static_cast<CommOutput *>(malloc(size));
+        if (!output) {
+            errno = ENOMEM;
+            return IoResult::FAILED;
+        }
+        output->count = left;
+        output->next = 0;
+        memcpy(output->vectors, vectors + done, static_cast<size_t>(left) * sizeof(struct iovec));
     }
-    output->count = left;
-    output->next = 0;
-    memcpy(output->vectors, vectors + done, static_cast<size_t>(left) * sizeof(struct iovec));
-    writable = false;
+    writable = false; // as of the last write; an edge that came since is noted after us
+    await_room();
+    return IoResult::BLOCKED;
+}
+
+// Something is unsent: the back end shall tell when there is room.
+void CommConnEntry::await_room() {
     want_write = true;
     if (!polls_write)
         order_wanted = true;
-    return IoResult::BLOCKED;
 }
 
 IoResult CommConnEntry::flush() {
     int done;
     writable = false;
+    if (link.held > 0 && link.ops->flush(&link) < 0)
+        return errno == EAGAIN ? IoResult::BLOCKED : IoResult::FAILED;
     if (!output)
         return IoResult::DONE;
     IoResult result =
@@ -331,6 +357,31 @@ IoResult CommConnEntry::flush() {
     output->next += done;
     if (result == IoResult::DONE)
         drop_output();
+    return result;
+}
+
+IoResult CommConnEntry::handshake(bool (*prepare)(CommConnEntry *)) {
+    busy = true;
+    readable = writable = false;
+    unlock();
+    sys_point(SYS_POINT_USER_CODE);
+    IoResult result = IoResult::FAILED;
+    errno = EPROTO;
+    if (link.tls ? link.held == 0 || link.ops->flush(&link) == 0 || errno == EAGAIN
+                 : prepare(this)) {
+        if (link.ops->handshake(&link) == 0)
+            result = IoResult::DONE;
+        else if (errno == EAGAIN)
+            result = IoResult::BLOCKED;
+    }
+    int error = errno;
+    set_lock();
+    busy = false;
+    if (link.held > 0)
+        await_room();
+    if (result == IoResult::DONE)
+        readable = true; // what was read ahead, if nothing else
+    errno = error;
     return result;
 }
 
@@ -371,10 +422,14 @@ void CommConnEntry::drop_input() {
 int CommConnEntry::send_now(CommConnEntry *entry, const void *buf, size_t size) {
     struct iovec v = {const_cast<void *>(buf), size};
     ssize_t n = -1;
-    if (entry->output)
+    if (entry->is_unsent())
         errno = EAGAIN;
     else
-        n = entry->transport->send(entry, &v, 1);
+        n = entry->link.ops->send(&entry->link, &v, 1);
+    int error = errno;
+    if (entry->link.held > 0)
+        entry->await_room();
+    errno = error;
     return static_cast<int>(n);
 }
 

@@ -21,7 +21,7 @@
 
 #include <netinet/in.h>
 
-#include "kernel/transport.h"
+#include "kernel/transport_tls.h"
 #include "kernel/worker.h"
 #include "workflow/Communicator.h"
 
@@ -61,11 +61,13 @@ public:
     // state.
     enum State : uint8_t {
         CONNECTING,
+        HANDSHAKING,
         SENDING,
         RECEIVING,
         PARKED,
         CLOSING,
         S_ACCEPTED,
+        S_HANDSHAKING,
         S_AWAITING,
         S_RECEIVING,
         S_SERVING,
@@ -96,11 +98,20 @@ public:
     // Reads into `buf`; *size is how much came. DONE, BLOCKED, ENDED at FIN, FAILED with errno.
     // Updates `readable`.
     IoResult receive(char *buf, size_t *size);
-    // Writes `vectors`, keeping what did not fit. DONE, BLOCKED (output is kept), FAILED with
+    // Reads what nobody will see: the bytes as they are on the wire.
+    IoResult discard(char *buf, size_t *size);
+    // Writes `vectors`, keeping what did not fit. DONE, BLOCKED (something is unsent), FAILED with
     // errno.
     IoResult send(struct iovec *vectors, int count);
     IoResult flush();
+    void await_room();
+    bool is_unsent() const { return output || link.held > 0; }
     void drop_output();
+    // What a FAILED means to a session: an error of the system, or the negative of one of TLS.
+    int link_error() const { return link.error ? -link.error : errno; }
+    // Goes on with the handshake; lets the lock go meanwhile. `prepare` comes first, once, and may
+    // call the program.
+    IoResult handshake(bool (*prepare)(CommConnEntry *)) WEFT_TSA(requires_capability(mutex));
     size_t input_size() const { return input ? input->end - input->begin : 0; }
     bool save_input(const char *bytes, size_t size);
     void drop_input();
@@ -155,7 +166,7 @@ public:
     uint8_t close_reason;  // server: CommCloseReason
     int send_error;        // client: why the request could not be sent in full
 
-    const struct transport *transport;
+    struct weft_link link;
     Communicator *comm;
     CommTarget *target;
     CommService *service;
@@ -179,6 +190,7 @@ public:
     weft_job job;
 
 private:
+    IoResult take(const struct transport *ops_in, char *buf, size_t *size);
     static void run_order(struct weft_msg *msg, struct weft_poller *driver);
     static void run_timer(struct weft_msg *msg, struct weft_poller *driver);
     static void run_job(struct weft_job *job);
@@ -206,6 +218,7 @@ struct CommTargetPool {
     CommConnEntry *idle = nullptr; // parked connections, latest first; under the lock
     job_site *site = nullptr;      // owned
     SSL_CTX *ssl_ctx = nullptr;
+    struct tls_sessions sessions = {}; // under the lock
     int connect_timeout = -1;
     int response_timeout = -1;
     int ssl_connect_timeout = 0;
@@ -252,6 +265,10 @@ private:
         WEFT_TSA(requires_capability(entry->mutex));
     static bool connected(CommConnEntry *entry, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));
+    static bool open_tls(CommConnEntry *entry);
+    static bool shake_hands(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void keep_tls_session(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static void begin_send(CommConnEntry *entry, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));
     static void sent(CommConnEntry *entry, IoResult result)
@@ -291,6 +308,8 @@ public:
 
 private:
     static bool make_room(CommService *service);
+    static bool open_tls(CommConnEntry *entry);
+    static bool shake_hands(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static bool close_idle(CommConnEntry *entry, CommCloseReason reason)
         WEFT_TSA(requires_capability(entry->mutex));
     static bool step(CommConnEntry *entry, CommOutcome *out)
@@ -299,7 +318,8 @@ private:
         WEFT_TSA(requires_capability(entry->mutex));
     static void feed(CommConnEntry *entry, const char *buf, size_t size, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));
-    static bool buffer_pipeline(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static bool buffer_pipeline(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
     static void give_up(CommConnEntry *entry, CommCloseReason reason, int error)
         WEFT_TSA(requires_capability(entry->mutex));
     static void time_out(CommConnEntry *entry, CommOutcome *out)

@@ -4,6 +4,7 @@
 // | state       | what is true                                            | deadline                 |
 // |-------------|---------------------------------------------------------|--------------------------|
 // | S_ACCEPTED  | known to nobody but the thread that accepted it         | -                        |
+// | S_HANDSHAKING | no session; the transport agrees with the peer        | TLS                      |
 // | S_AWAITING  | no session; fresh (seq 0) or kept alive                 | first byte or keep-alive |
 // | S_RECEIVING | a session takes bytes, and has not been shown to anyone | block, whole, head or    |
 // |             |                                                         | minimum rate             |
@@ -32,6 +33,12 @@ constexpr int LINGER_MS = 10000;
 constexpr uint64_t RATE_GRACE_NS = 5'000'000'000u;
 
 uint64_t ms_after(int ms) { return entry_after(sys_now(), ms); }
+
+// Nothing of ours is being sent, unless the transport has held something back.
+bool is_between(const CommConnEntry *entry) {
+    return entry->state == CommConnEntry::S_AWAITING ||
+           entry->state == CommConnEntry::S_RECEIVING || entry->state == CommConnEntry::S_SERVING;
+}
 
 void count_close(CommService *service, uint64_t *counts, CommCloseReason reason) {
     (void)service;
@@ -80,7 +87,7 @@ void CommServerMachine::run(CommConnEntry *entry) {
     }
     // The peer may have left already: closed() shall say so when the program sees the request.
     while (out.session && entry->state == CommConnEntry::S_SERVING && entry->readable &&
-           buffer_pipeline(entry)) {}
+           buffer_pipeline(entry, &out)) {}
     bool serving = entry->state == CommConnEntry::S_SERVING;
     if (out.session && (entry->aborted ||
                         (!serving && (entry->readable || entry->input_size() > 0 || entry->eof))))
@@ -107,7 +114,11 @@ bool CommServerMachine::step(CommConnEntry *entry, CommOutcome *out) {
         time_out(entry, out);
         return entry->state != CommConnEntry::S_CLOSING;
     }
+    if (entry->writable && entry->link.held > 0 && is_between(entry))
+        entry->flush(); // whether it failed is found by what comes next
     switch (entry->state) {
+    case CommConnEntry::S_HANDSHAKING:
+        return (entry->readable || (entry->writable && entry->link.held > 0)) && shake_hands(entry);
     case CommConnEntry::S_AWAITING:
     case CommConnEntry::S_RECEIVING:
         if (entry->readable || entry->input_size() > 0)
@@ -116,13 +127,13 @@ bool CommServerMachine::step(CommConnEntry *entry, CommOutcome *out) {
             give_up(entry, CCR_PEER_CLOSED, 0);
         return false;
     case CommConnEntry::S_SERVING:
-        return entry->readable && buffer_pipeline(entry);
+        return entry->readable && buffer_pipeline(entry, out);
     case CommConnEntry::S_REPLYING:
-        if (entry->writable && entry->output)
+        if (entry->writable && entry->is_unsent())
             return flush_reply(entry, out);
-        return entry->readable && buffer_pipeline(entry);
+        return entry->readable && buffer_pipeline(entry, out);
     case CommConnEntry::S_LINGERING:
-        return entry->readable && linger(entry);
+        return (entry->readable || (entry->writable && entry->link.held > 0)) && linger(entry);
     default:
         return false;
     }
@@ -162,10 +173,11 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, int f
     service->refs_++;
     service->list_fresh(entry);
     entry->set_lock();
-    entry->set_state(CommConnEntry::S_AWAITING);
+    entry->set_state(service->ssl_ctx_ ? CommConnEntry::S_HANDSHAKING : CommConnEntry::S_AWAITING);
     entry->began = entry->listed_at;
     entry->order_wanted = true;
-    entry->set_deadline(ms_after(service->limits_.first_byte_timeout));
+    entry->set_deadline(ms_after(service->ssl_ctx_ ? service->ssl_accept_timeout_
+                                                   : service->limits_.first_byte_timeout));
     if (service->draining_) // unbound while the program looked at the connection
         close(entry, CCR_DRAINED);
     entry->unlock();
@@ -180,7 +192,7 @@ void CommServerMachine::close(CommConnEntry *entry, CommCloseReason reason) {
 }
 
 void CommServerMachine::begin_linger(CommConnEntry *entry, CommCloseReason reason) {
-    if (entry->eof || entry->transport->finish(entry) < 0) {
+    if (entry->eof || entry->link.ops->finish(&entry->link) < 0) {
         close(entry, reason);
         return;
     }
@@ -193,13 +205,19 @@ void CommServerMachine::begin_linger(CommConnEntry *entry, CommCloseReason reaso
     entry->set_deadline(entry_after(now, LINGER_IDLE_MS));
     entry->readable = true;
     entry->want_job();
+    if (entry->link.held > 0)
+        entry->await_room();
 }
 
 bool CommServerMachine::linger(CommConnEntry *entry) {
     char waste[4096];
+    if (entry->writable && entry->link.held > 0 && entry->flush() == IoResult::FAILED) {
+        close(entry, static_cast<CommCloseReason>(entry->close_reason));
+        return false;
+    }
     for (int i = 0; i < MAX_READS; i++) {
         size_t size = sizeof waste;
-        switch (entry->receive(waste, &size)) {
+        switch (entry->discard(waste, &size)) {
         case IoResult::DONE:
             continue;
         case IoResult::BLOCKED:
@@ -212,6 +230,30 @@ bool CommServerMachine::linger(CommConnEntry *entry) {
     }
     entry->want_job();
     return false;
+}
+
+// Where program code may run, and nothing is locked.
+bool CommServerMachine::open_tls(CommConnEntry *entry) {
+    CommService *service = entry->service;
+    return tls_open(&entry->link, service->ssl_ctx_, TLS_SIDE_SERVER) == 0 &&
+           service->init_ssl(tls_ssl(&entry->link)) >= 0;
+}
+
+bool CommServerMachine::shake_hands(CommConnEntry *entry) {
+    switch (entry->handshake(open_tls)) {
+    case IoResult::DONE:
+        entry->set_state(CommConnEntry::S_AWAITING);
+        entry->set_deadline(ms_after(entry->service->limits_.first_byte_timeout));
+        return true;
+    case IoResult::BLOCKED:
+        return true; // there may be news
+    default:
+        if (entry->link.error)
+            weft_log(WEFT_LOG_INFO, "a TLS handshake failed: %s", tls_error_text(&entry->link));
+        // The alert that says why must not be lost to a reset.
+        begin_linger(entry, CCR_HANDSHAKE_FAILED);
+        return true;
+    }
 }
 
 bool CommServerMachine::read_request(CommConnEntry *entry, CommOutcome *out) {
@@ -337,6 +379,9 @@ void CommServerMachine::time_out(CommConnEntry *entry, CommOutcome *out) {
     const CommServiceLimits &limits = entry->service->limits_;
     uint64_t now = sys_now();
     switch (entry->state) {
+    case CommConnEntry::S_HANDSHAKING:
+        close(entry, CCR_HANDSHAKE_TIMEOUT);
+        break;
     case CommConnEntry::S_AWAITING:
         close(entry, entry->seq == 0 ? CCR_FIRST_BYTE_TIMEOUT : CCR_IDLE_TIMEOUT);
         break;
@@ -367,7 +412,7 @@ void CommServerMachine::time_out(CommConnEntry *entry, CommOutcome *out) {
 }
 
 // Bytes that come while a session is with the program, or being answered.
-bool CommServerMachine::buffer_pipeline(CommConnEntry *entry) {
+bool CommServerMachine::buffer_pipeline(CommConnEntry *entry, CommOutcome *out) {
     char *buf = worker_buffer();
     size_t room = ENTRY_PIPELINE_MAX - entry->input_size();
     if (!buf || room == 0) // full: the edge is remembered, and read when a session has taken some
@@ -380,210 +425,14 @@ bool CommServerMachine::buffer_pipeline(CommConnEntry *entry) {
             entry->aborted = true;
         return true;
     case IoResult::FAILED:
-        // Reset: nobody will read an answer. One under way finds that out by itself.
+        // Reset: nobody will read an answer. One under way finds that out by itself, unless it is
+        // the transport that came to its end.
         if (entry->state == CommConnEntry::S_SERVING)
             close(entry, CCR_PEER_RESET);
+        else if (entry->link.error)
+            reply_failed(entry, CS_STATE_ERROR, entry->link_error(), out);
         return false;
     default:
         return false;
     }
-}
-
-bool CommServerMachine::is_answerable(CommConnEntry *entry) {
-    entry->set_lock();
-    bool yes = entry->state == CommConnEntry::S_SERVING && !entry->eof;
-    entry->unlock();
-    return yes;
-}
-
-int CommServerMachine::reply(CommSession *session) {
-    CommConnEntry *entry = session->entry_;
-    struct iovec vectors[ENTRY_MAX_VECTORS];
-    int count = -1, send_timeout = -1, keep_alive = 0;
-    CommOutcome out;
-
-    entry->set_lock();
-    if (entry->state != CommConnEntry::S_SERVING || entry->session != session) {
-        entry->unlock();
-        errno = ENOENT;
-        return -1;
-    }
-    entry->set_state(CommConnEntry::S_REPLYING);
-    entry->busy = true;
-    entry->ref();
-    entry->unlock();
-    session->out_ = session->message_out();
-    if (session->out_) {
-        count = session->out_->encode(vectors, ENTRY_MAX_VECTORS);
-        send_timeout = session->send_timeout();
-        keep_alive = session->keep_alive_timeout();
-    }
-    int error = count > ENTRY_MAX_VECTORS ? EOVERFLOW : errno;
-    entry->set_lock();
-    entry->busy = false;
-    entry->keep_alive = keep_alive;
-    IoResult result = IoResult::FAILED;
-    if (count >= 0 && count <= ENTRY_MAX_VECTORS) {
-        result = entry->send(vectors, count);
-        error = errno;
-    }
-    if (result == IoResult::FAILED) {
-        entry->session = nullptr;
-        close(entry, CCR_SEND_ERROR);
-        entry->unlock();
-        entry->unref();
-        errno = error;
-        return -1;
-    }
-    if (result == IoResult::BLOCKED) {
-        uint64_t now = sys_now();
-        entry->began = entry_after(now, send_timeout);
-        entry->set_deadline(
-            entry_min(entry->began, entry_after(now, entry->service->response_timeout_)));
-        if (entry->readable || entry->writable || entry->aborted)
-            entry->want_job();
-    } else {
-        replied(entry, &out);
-        if (entry->readable || entry->input_size() > 0 || entry->eof || entry->aborted)
-            entry->want_job();
-    }
-    entry->unlock();
-    if (out.session) { // in place, on the caller's thread
-        session->end_state_ = out.state;
-        CommConnEntry::handle(session, entry->service, out.state, out.error);
-    }
-    entry->unref();
-    return 0;
-}
-
-bool CommServerMachine::flush_reply(CommConnEntry *entry, CommOutcome *out) {
-    switch (entry->flush()) {
-    case IoResult::DONE:
-        replied(entry, out);
-        return true;
-    case IoResult::BLOCKED:
-        entry->set_deadline(entry_min(entry->began, ms_after(entry->service->response_timeout_)));
-        return true;
-    default:
-        reply_failed(entry, CS_STATE_ERROR, errno, out);
-        return false;
-    }
-}
-
-// The answer is with the system. What follows on this connection depends on what the session asked
-// for.
-void CommServerMachine::replied(CommConnEntry *entry, CommOutcome *out) {
-    out->session = entry->session;
-    out->state = CS_STATE_SUCCESS;
-    out->error = 0;
-    entry->session = nullptr;
-    entry->seq++;
-    // What has begun to arrive before the end of the service is still answered.
-    bool keep = entry->keep_alive != 0 && (!entry->service->draining_ || entry->input_size() > 0);
-    if (keep && (!entry->eof || entry->input_size() > 0)) {
-        entry->set_state(CommConnEntry::S_AWAITING);
-        entry->began = sys_now();
-        entry->set_deadline(entry_after(entry->began, entry->keep_alive));
-    } else if (entry->readable || entry->input_size() > 0) {
-        begin_linger(entry, CCR_FINISHED);
-    } else {
-        close(entry, CCR_FINISHED);
-    }
-}
-
-void CommServerMachine::reply_failed(CommConnEntry *entry, int state, int error, CommOutcome *out) {
-    out->session = entry->session;
-    out->state = state;
-    out->error = error;
-    entry->session = nullptr;
-    CommCloseReason reason = error == ETIMEDOUT ? CCR_SEND_TIMEOUT : CCR_SEND_ERROR;
-    if (state == CS_STATE_STOPPED)
-        reason = CCR_ABORTED;
-    close(entry, reason);
-}
-
-int CommServerMachine::push(CommSession *session, const void *buf, size_t size) {
-    CommConnEntry *entry = session->entry_;
-    int n = -1;
-    entry->set_lock();
-    bool legal = session->passive_
-                     ? entry->state == CommConnEntry::S_SERVING && entry->session == session
-                     : entry->state == CommConnEntry::RECEIVING && entry->session == session;
-    if (legal)
-        n = CommConnEntry::send_now(entry, buf, size);
-    else
-        errno = ENOENT;
-    int error = errno;
-    entry->unlock();
-    errno = error;
-    return n;
-}
-
-int CommServerMachine::shutdown(CommSession *session) {
-    CommConnEntry *entry = session->entry_;
-    int ret = -1;
-    entry->set_lock();
-    if (entry->state == CommConnEntry::S_SERVING && entry->session == session) {
-        entry->session = nullptr;
-        close(entry, CCR_NOREPLY);
-        ret = 0;
-    }
-    entry->unlock();
-    if (ret < 0)
-        errno = ENOENT;
-    return ret;
-}
-
-void CommServerMachine::forsaken(CommSession *session) {
-    if (session->passive_ && session->end_state_ == CS_STATE_TOREPLY)
-        shutdown(session);
-}
-
-bool CommServerMachine::close_idle(CommConnEntry *entry, CommCloseReason reason) {
-    if (entry->state != CommConnEntry::S_AWAITING || entry->busy || entry->input_size() > 0)
-        return false;
-    // Read once more: a request whose first byte is here counts as accepted.
-    char buf[4096];
-    size_t size = sizeof buf;
-    if (entry->receive(buf, &size) == IoResult::DONE) {
-        entry->readable = true;
-        if (!entry->save_input(buf, size))
-            entry->aborted = true;
-        entry->want_job();
-        return false;
-    }
-    close(entry, reason);
-    return true;
-}
-
-bool CommServerMachine::make_room(CommService *service) {
-    return drain(service, 1, CCR_MADE_ROOM) > 0;
-}
-
-// Lists are in order of the time since which a connection is idle, as it was known when it was put
-// there. One that was used since is found out of place and put where it belongs now, so serving a
-// request costs no list operation.
-int CommServerMachine::drain(CommService *service, size_t max, CommCloseReason reason) {
-    int closed = 0;
-    for (size_t looked = 2 * service->conn_count_; looked > 0 && static_cast<size_t>(closed) < max;
-         looked--) {
-        CommConnEntry *entry = service->take_oldest();
-        if (!entry)
-            break;
-        entry->set_lock();
-        bool idle = entry->state == CommConnEntry::S_AWAITING;
-        bool in_place = idle && entry->listed_at == entry->began;
-        bool done = (in_place || max == SIZE_MAX) && close_idle(entry, reason);
-        uint64_t since = idle && !in_place ? entry->began : sys_now();
-        entry->unlock();
-        if (done)
-            closed++;
-        else
-            service->put_back(entry, since);
-        entry->unref_on_worker();
-    }
-    // Whoever drains the service for good may have looked while we had one in hand.
-    if (service->draining_ && max != SIZE_MAX)
-        closed += drain(service, SIZE_MAX, CCR_DRAINED);
-    return closed;
 }

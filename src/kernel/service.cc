@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernel/entry.h"
+#include "kernel/tls_context.h"
 
 namespace {
 
@@ -50,6 +51,7 @@ void CommTarget::deinit() {
     if (this->pool_) {
         CommClientMachine::close_idle(this);
         job_site_unref(this->pool_->site);
+        tls_drop_sessions(&this->pool_->sessions);
         delete this->pool_;
         this->pool_ = nullptr;
     }
@@ -134,6 +136,22 @@ const void *CommSession::begin_callback() const {
     const void *before = *sys_serving();
     *sys_serving() = this->entry_ ? this->entry_->service : nullptr;
     return before;
+}
+
+const char *CommSession::get_tls_error() const {
+    return this->entry_ ? tls_error_text(&this->entry_->link) : "";
+}
+
+bool CommSession::get_tls_info(wf::TlsInfo *info) const {
+    CommConnEntry *entry = this->entry_;
+    if (!entry)
+        return false;
+    entry->set_lock();
+    bool agreed = entry->state != CommConnEntry::HANDSHAKING && tls_is_established(&entry->link);
+    if (agreed)
+        wf::detail::tls_describe(&entry->link, info);
+    entry->unlock();
+    return agreed;
 }
 
 void CommSession::end_callback(const void *before) { *sys_serving() = before; }

@@ -2,14 +2,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/transport.h"
 
-static ssize_t plain_receive(struct pollable *node, char *buf, size_t size) {
-    return sys_recv(node->fd, buf, size);
+static ssize_t plain_receive(struct weft_link *link, char *buf, size_t size, bool *drained) {
+    ssize_t n = sys_recv(link->fd, buf, size);
+    *drained = n >= 0 && (size_t)n < size;
+    return n;
 }
 
-static ssize_t plain_send(struct pollable *node, const struct iovec *vectors, int count) {
-    return sys_sendv(node->fd, vectors, count);
+static ssize_t plain_send(struct weft_link *link, const struct iovec *vectors, int count) {
+    return sys_sendv(link->fd, vectors, count);
 }
 
-static int plain_finish(struct pollable *node) { return sys_shutdown(node->fd, SHUT_WR); }
+static int plain_flush(struct weft_link *link) {
+    (void)link; // never holds anything
+    return 0;
+}
 
-const struct transport transport_plain = {plain_receive, plain_send, plain_finish};
+static int plain_finish(struct weft_link *link) { return sys_shutdown(link->fd, SHUT_WR); }
+
+static void plain_leave(struct weft_link *link) { (void)link; }
+
+const struct transport transport_plain = {
+    .handshake = NULL,
+    .receive = plain_receive,
+    .send = plain_send,
+    .flush = plain_flush,
+    .finish = plain_finish,
+    .leave = plain_leave,
+    .destroy = plain_leave,
+};

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "nameservice/route_table.h"
+#include "workflow/wf/tls.h"
 
 using wf::detail::RouteEntry;
 using wf::detail::RouteKey;
@@ -24,11 +25,8 @@ int RouteManager::get(enum TransportType type, const struct addrinfo *addrinfo,
         errno = EINVAL;
         return -1;
     }
-    // Never in the clear what was to be sent by TLS.
-    if (tls && !ssl_ctx) {
-        errno = EPROTONOSUPPORT;
+    if (tls && !ssl_ctx && !(ssl_ctx = wf::tls_client_ctx()))
         return -1;
-    }
     RouteKey key{type, addrinfo, ep_params, other_info ? other_info : "", "", nullptr};
     if (tls) {
         key.hostname = hostname ? hostname : "";

@@ -7,24 +7,21 @@
 #include <new>
 #include <string.h>
 
-#include "nameservice/address_list.h"
+#include "kernel/openssl.h"
+#include "kernel/tls_context.h"
 #include "nameservice/route_entry.h"
-
-// A context comes from a program that has OpenSSL. One that has not must not load it because of us:
-// so these are found where it is there, and asked for by nothing.
-#pragma weak SSL_CTX_up_ref
-#pragma weak SSL_CTX_free
-#pragma weak SSL_ctrl
 
 RouteManager::RouteTarget::RouteTarget() : state(0), entry_(nullptr), leaving_(false) {}
 
 int RouteManager::RouteTarget::init(const struct sockaddr *addr_in, socklen_t len, SSL_CTX *ctx,
                                     int connecting, int handshaking, int responding,
                                     size_t max_connections) {
+    if (ctx && openssl_load() < 0)
+        return -1;
     int ret = this->CommSchedTarget::init(addr_in, len, ctx, connecting, handshaking, responding,
                                           max_connections);
     if (ret >= 0 && ctx)
-        SSL_CTX_up_ref(ctx);
+        openssl.SSL_CTX_up_ref(ctx);
     return ret;
 }
 
@@ -32,7 +29,7 @@ void RouteManager::RouteTarget::deinit() {
     SSL_CTX *ctx = this->get_ssl_ctx();
     this->CommSchedTarget::deinit();
     if (ctx)
-        SSL_CTX_free(ctx);
+        openssl.SSL_CTX_free(ctx);
 }
 
 void RouteManager::RouteTarget::release() {
@@ -49,10 +46,11 @@ namespace wf::detail {
 
 namespace {
 
-int set_server_name(SSL *ssl, const std::string &name) {
-    if (name.empty())
-        return 0;
-    return SSL_set_tlsext_host_name(ssl, const_cast<char *>(name.c_str())) == 1 ? 0 : -1;
+int expect(const CommTarget &target, SSL *ssl, const std::string &host) {
+    const struct sockaddr *addr;
+    socklen_t len;
+    target.get_addr(&addr, &len);
+    return tls_expect_peer(ssl, host, addr);
 }
 
 // Other sockets than the kernel's stream sockets.
@@ -74,36 +72,28 @@ private:
 
 class TlsTarget final : public RouteManager::RouteTarget {
 public:
-    explicit TlsTarget(const std::string &server_name) : server_name_(server_name) {}
+    explicit TlsTarget(const std::string &host) : host_(host) {}
 
 private:
-    int init_ssl(SSL *ssl) override { return set_server_name(ssl, server_name_); }
+    int init_ssl(SSL *ssl) override { return expect(*this, ssl, host_); }
 
-    const std::string server_name_;
+    const std::string host_;
 };
 
 class SctpTlsTarget final : public SocketTarget {
 public:
-    explicit SctpTlsTarget(const std::string &server_name)
-        : SocketTarget(SOCK_STREAM, IPPROTO_SCTP), server_name_(server_name) {}
+    explicit SctpTlsTarget(const std::string &host)
+        : SocketTarget(SOCK_STREAM, IPPROTO_SCTP), host_(host) {}
 
 private:
-    int init_ssl(SSL *ssl) override { return set_server_name(ssl, server_name_); }
+    int init_ssl(SSL *ssl) override { return expect(*this, ssl, host_); }
 
-    const std::string server_name_;
+    const std::string host_;
 };
-
-std::string askable_name(const std::string &name) {
-    struct sockaddr_storage addr;
-    socklen_t len;
-    bool literal = name.empty() || name[0] == '/' || parse_ip(name, 0, &addr, &len);
-    return literal ? std::string() : name;
-}
 
 } // namespace
 
-RouteManager::RouteTarget *make_route_target(enum TransportType type,
-                                             const std::string &server_name) {
+RouteManager::RouteTarget *make_route_target(enum TransportType type, const std::string &host) {
     switch (type) {
     case TT_TCP:
         return new RouteManager::RouteTarget;
@@ -112,9 +102,9 @@ RouteManager::RouteTarget *make_route_target(enum TransportType type,
     case TT_SCTP:
         return new SocketTarget(SOCK_STREAM, IPPROTO_SCTP);
     case TT_TCP_SSL:
-        return new TlsTarget(askable_name(server_name));
+        return new TlsTarget(host);
     case TT_SCTP_SSL:
-        return new SctpTlsTarget(askable_name(server_name));
+        return new SctpTlsTarget(host);
     }
     errno = EINVAL;
     return nullptr;

@@ -9,10 +9,10 @@
 
 namespace wf::detail {
 
-// A target for the transport, not yet initialized. `server_name` is what a TLS handshake asks for
-// (SNI, RFC 6066 section 3), unless it is a literal address, which must not be asked for.
+// A target for the transport, not yet initialized. `host` is what a TLS handshake asks for and
+// verifies (kernel/tls_context.h).
 [[nodiscard]] RouteManager::RouteTarget *make_route_target(enum TransportType type,
-                                                           const std::string &server_name);
+                                                           const std::string &host);
 
 } // namespace wf::detail
 

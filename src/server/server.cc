@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <new>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "kernel/openssl.h"
 #include "workflow/WFServer.h"
 #include "workflow/detail/runtime.h"
 
@@ -32,20 +34,60 @@ void WFServerBase::reset() {
     this->scheduler = nullptr;
 }
 
-int WFServerBase::init(const struct sockaddr *bind_addr, socklen_t addrlen) {
-    if (this->params.transport_type != TT_TCP) {
+int WFServerBase::init(const struct sockaddr *bind_addr, socklen_t addrlen, const char *cert_file,
+                       const char *key_file) {
+    enum TransportType type = this->params.transport_type;
+    if (type == TT_UDP) {
         errno = EPROTONOSUPPORT;
         return -1;
     }
+    bool tls = cert_file && key_file;
+    if (!tls && (cert_file || key_file || type == TT_TCP_SSL || type == TT_SCTP_SSL)) {
+        errno = EINVAL;
+        return -1;
+    }
+    SSL_CTX *ctx = nullptr;
+    if (tls) {
+        if (openssl_load() < 0)
+            return -1;
+        ctx = this->new_ssl_ctx(cert_file, key_file);
+        if (!ctx)
+            return -1;
+        this->tls_contexts.push_back(ctx);
+    }
     if (this->CommService::init(bind_addr, addrlen, -1, this->params.peer_response_timeout) < 0)
         return -1;
+    this->set_ssl(ctx, this->params.ssl_accept_timeout);
     struct CommServiceLimits limits = *this->get_limits();
     limits.max_connections = this->params.max_connections;
     this->set_limits(&limits);
     return 0;
 }
 
+// Needs the mutex.
+int WFServerBase::bind(const struct sockaddr *bind_addr, socklen_t addrlen, const char *cert_file,
+                       const char *key_file) {
+    if (this->init(bind_addr, addrlen, cert_file, key_file) == 0) {
+        this->scheduler = wf::detail::runtime_scheduler();
+        this->phase = RUNNING;
+        this->finished = false;
+        if (this->scheduler->bind(this) == 0)
+            return 0;
+        int error = errno;
+        this->phase = STOPPED;
+        this->CommService::deinit();
+        errno = error;
+    }
+    this->free_tls();
+    return -1;
+}
+
 int WFServerBase::start(const struct sockaddr *bind_addr, socklen_t addrlen) {
+    return this->start(bind_addr, addrlen, nullptr, nullptr);
+}
+
+int WFServerBase::start(const struct sockaddr *bind_addr, socklen_t addrlen, const char *cert_file,
+                        const char *key_file) {
     std::lock_guard<std::mutex> lock(this->mutex);
     if (this->phase != STOPPED) {
         errno = EALREADY;
@@ -55,21 +97,15 @@ int WFServerBase::start(const struct sockaddr *bind_addr, socklen_t addrlen) {
         errno = EINVAL;
         return -1;
     }
-    if (this->init(bind_addr, addrlen) < 0)
-        return -1;
-    this->scheduler = wf::detail::runtime_scheduler();
-    this->phase = RUNNING;
-    this->finished = false;
-    if (this->scheduler->bind(this) == 0)
-        return 0;
-    int error = errno;
-    this->phase = STOPPED;
-    this->CommService::deinit();
-    errno = error;
-    return -1;
+    return this->bind(bind_addr, addrlen, cert_file, key_file);
 }
 
 int WFServerBase::start(int family, const char *host, unsigned short port) {
+    return this->start(family, host, port, nullptr, nullptr);
+}
+
+int WFServerBase::start(int family, const char *host, unsigned short port, const char *cert_file,
+                        const char *key_file) {
     struct addrinfo hints = {};
     struct addrinfo *found = nullptr;
     char text[8];
@@ -83,14 +119,14 @@ int WFServerBase::start(int family, const char *host, unsigned short port) {
             errno = EINVAL;
         return -1;
     }
-    ret = this->start(found->ai_addr, found->ai_addrlen);
+    ret = this->start(found->ai_addr, found->ai_addrlen, cert_file, key_file);
     int error = errno;
     freeaddrinfo(found);
     errno = error;
     return ret;
 }
 
-int WFServerBase::serve(int listen_fd) {
+int WFServerBase::serve(int listen_fd, const char *cert_file, const char *key_file) {
     struct sockaddr_storage addr = {};
     socklen_t len = sizeof addr;
     if (getsockname(listen_fd, reinterpret_cast<struct sockaddr *>(&addr), &len) < 0)
@@ -99,7 +135,7 @@ int WFServerBase::serve(int listen_fd) {
     if (copy < 0)
         return -1;
     this->given_fd = copy; // taken by create_listen_fd()
-    int ret = this->start(reinterpret_cast<struct sockaddr *>(&addr), len);
+    int ret = this->start(reinterpret_cast<struct sockaddr *>(&addr), len, cert_file, key_file);
     if (this->given_fd >= 0) {
         int error = errno;
         close(this->given_fd);
@@ -119,7 +155,9 @@ int WFServerBase::create_listen_fd() {
     socklen_t len;
     int on = 1;
     this->get_addr(&addr, &len);
-    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool sctp =
+        this->params.transport_type == TT_SCTP || this->params.transport_type == TT_SCTP_SSL;
+    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, sctp ? IPPROTO_SCTP : 0);
     if (fd >= 0)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     return fd;
@@ -191,6 +229,7 @@ void WFServerBase::wait_finish() {
             this->cond.wait(lock);
         this->finished = false;
         this->CommService::deinit();
+        this->free_tls();
         this->phase = STOPPED;
     }
     wf::detail::runtime_wait_end(cookie);

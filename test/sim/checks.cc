@@ -20,8 +20,10 @@ namespace {
 
 bool is_reading(const CommConnEntry *e) {
     switch (e->state) {
+    case CommConnEntry::HANDSHAKING:
     case CommConnEntry::SENDING:
     case CommConnEntry::RECEIVING:
+    case CommConnEntry::S_HANDSHAKING:
     case CommConnEntry::PARKED:
     case CommConnEntry::S_AWAITING:
     case CommConnEntry::S_RECEIVING:
@@ -50,7 +52,7 @@ void check_entry(const CommConnEntry *e) {
                     stream->unread(), stream->fin_in ? " and an end" : "");
     std::shared_ptr<Stream> peer = stream->peer.lock();
     bool is_told = stream->notices == 0 && peer && peer->state == Stream::OPEN;
-    if (e->output && stream->state == Stream::OPEN && stream->is_writable() && is_told)
+    if (e->is_unsent() && stream->state == Stream::OPEN && stream->is_writable() && is_told)
         world->fail("quiet, but a connection (%d, %s) has not written what there is room for",
                     e->fd, name);
     if (e->deadline != ENTRY_NEVER && e->armed_at > e->deadline)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "program.h"
+#include "toy.h"
 
 namespace sim {
 
@@ -23,6 +24,23 @@ public:
             stream_->closed();
     }
 
+    // From here on all passes through the toy. False when the other side broke the handshake off.
+    bool secure(bool client) {
+        char buf[512];
+        toy_ = std::make_unique<Toy>(client);
+        for (;;) {
+            int agreed = toy_->shake();
+            if (agreed < 0 || !this->write_wire(&toy_->out, 0))
+                return false;
+            if (agreed > 0)
+                return true;
+            ssize_t n = this->read_wire(buf, sizeof buf);
+            if (n <= 0)
+                return false;
+            toy_->receive(buf, static_cast<size_t>(n));
+        }
+    }
+
     bool wait_connected() {
         while (stream_->state == Stream::CONNECTING) {
             if (!this->wait())
@@ -32,31 +50,30 @@ public:
     }
     // 0 at the end, -1 when it broke or the program is over.
     ssize_t read(char *buf, size_t size) {
+        if (!toy_)
+            return this->read_wire(buf, size);
         for (;;) {
-            ssize_t n = stream_->receive(buf, size);
-            if (n >= 0 || errno != EAGAIN)
+            ssize_t n = toy_->open(buf, size);
+            if (n > 0)
                 return n;
-            if (!this->wait())
+            if (n < 0)
+                return toy_->is_over() ? 0 : -1;
+            char raw[4096];
+            n = this->read_wire(raw, sizeof raw);
+            if (n <= 0) // an end without the notice is none
                 return -1;
+            toy_->receive(raw, static_cast<size_t>(n));
         }
     }
     // Sends all, in pieces; false when it broke.
     bool write(const std::string &bytes, Time pause) {
-        for (size_t at = 0; at < bytes.size();) {
-            size_t size = bytes.size() - at;
-            if (world->rng.percent(40))
-                size = world->rng.between(1, size);
-            ssize_t n = stream_->send(bytes.data() + at, size);
-            if (n > 0) {
-                at += static_cast<size_t>(n);
-                if (pause && world->rng.percent(50))
-                    world->nap(world->rng.spread(1 * US, pause));
-                continue;
-            }
-            if (errno != EAGAIN || !this->wait())
-                return false;
+        std::string wire = bytes;
+        if (toy_) {
+            toy_->seal(bytes.data(), bytes.size());
+            wire.swap(toy_->out);
+            toy_->out.clear();
         }
-        return true;
+        return this->write_wire(&wire, pause);
     }
     // 1: a frame. 0: the stream ended before one began. -1: it ended within one, broke, or made no
     // sense.
@@ -74,6 +91,8 @@ public:
             }
             size_t used;
             int result = parser->feed(buf_ + begin_, end_ - begin_, &used);
+            if (result < 0 && !toy_ && (buf_[0] == 'h' || buf_[0] == 'H'))
+                return -1; // a secure client that came to the wrong place
             if (result < 0)
                 world->fail("a peer received broken bytes: %s", parser->wrong);
             begin_ += used;
@@ -83,7 +102,13 @@ public:
                 return 1;
         }
     }
-    void shut() { stream_->shut_sending(); }
+    void shut() {
+        if (toy_) {
+            toy_->bye();
+            this->write_wire(&toy_->out, 0);
+        }
+        stream_->shut_sending();
+    }
     void reset() {
         stream_->abortive = true;
         stream_->closed();
@@ -97,9 +122,37 @@ public:
     }
 
 private:
+    ssize_t read_wire(char *buf, size_t size) {
+        for (;;) {
+            ssize_t n = stream_->receive(buf, size);
+            if (n >= 0 || errno != EAGAIN)
+                return n;
+            if (!this->wait())
+                return -1;
+        }
+    }
+    // Takes the bytes it has sent away.
+    bool write_wire(std::string *bytes, Time pause) {
+        while (!bytes->empty()) {
+            size_t size = bytes->size();
+            if (world->rng.percent(40))
+                size = world->rng.between(1, size);
+            ssize_t n = stream_->send(bytes->data(), size);
+            if (n > 0) {
+                bytes->erase(0, static_cast<size_t>(n));
+                if (pause && world->rng.percent(50))
+                    world->nap(world->rng.spread(1 * US, pause));
+                continue;
+            }
+            if (errno != EAGAIN || !this->wait())
+                return false;
+        }
+        return true;
+    }
     bool wait() { return !world->ending && world->wait(stream_.get(), world->now + 30 * SEC); }
 
     std::shared_ptr<Stream> stream_;
+    std::unique_ptr<Toy> toy_;
     char buf_[4096];
     size_t begin_ = 0, end_ = 0;
 };
@@ -285,7 +338,7 @@ bool play_server(Peer *peer) {
     }
 }
 
-void serve(std::shared_ptr<Listener> listener) {
+void serve(std::shared_ptr<Listener> listener, bool secure) {
     for (;;) {
         while (listener->queue.empty()) {
             if (listener->is_closed)
@@ -294,32 +347,55 @@ void serve(std::shared_ptr<Listener> listener) {
         }
         std::shared_ptr<Stream> stream = listener->queue.front();
         listener->queue.pop_front();
-        world->spawn("server", [stream]() {
+        world->spawn("server", [stream, secure]() {
             Peer peer(stream);
+            if (secure && world->rng.percent(95) && !peer.secure(false))
+                return;
             while (!world->ending && play_server(&peer)) {}
         });
     }
+}
+
+// Some never come to the end of the handshake, some have never heard of it.
+bool shake_hands(Program *program, Peer *peer) {
+    Random &rng = world->rng;
+    if (program->polite || rng.percent(80))
+        return peer->secure(true);
+    if (rng.percent(30))
+        return true;
+    peer->write(rng.percent(50) ? garbage(rng.spread(1, 100)) : std::string(rng.below(12), 'h'),
+                1 * MS);
+    world->nap(rng.spread(1 * US, 3 * SEC));
+    if (rng.percent(30))
+        peer->reset();
+    else if (rng.percent(50))
+        peer->wait_end();
+    return false;
 }
 
 } // namespace
 
 void spawn_client_peer(Program *program, Server *server) {
     uint16_t port = server->port();
-    world->spawn("client", [program, port]() {
+    bool secure = server->is_secure();
+    world->spawn("client", [program, port, secure]() {
         auto stream = std::make_shared<Stream>();
         Peer peer(stream);
         net->connect(stream, port);
-        if (peer.wait_connected())
-            play_client(program, &peer);
+        if (!peer.wait_connected())
+            return;
+        if (secure && !shake_hands(program, &peer))
+            return;
+        play_client(program, &peer);
     });
 }
 
-std::shared_ptr<Listener> spawn_server_peer(Program *) {
+std::shared_ptr<Listener> spawn_server_peer(Program *, bool secure) {
     auto listener = std::make_shared<Listener>();
     listener->port = net->free_port();
     listener->backlog = 64;
     net->listen(listener);
-    world->spawn("acceptor", [listener]() { serve(listener); });
+    world->spawn("acceptor", [listener, secure]() { serve(listener, secure); });
     return listener;
 }
 

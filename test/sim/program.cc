@@ -45,6 +45,25 @@ CommConnection *Target::new_connection(int) {
     return new Connection(program);
 }
 
+// The toy needs no context, but the kernel asks for one.
+static SSL_CTX *const TOY = reinterpret_cast<SSL_CTX *>(&toy_user_code);
+
+void Target::secure(int timeout) { this->set_ssl(TOY, timeout); }
+
+int Target::init_ssl(SSL *) {
+    program->user_code("init_ssl");
+    errno = EACCES;
+    return world->rng.ppm(world->tuning.session_error) ? -1 : 0;
+}
+
+void Server::secure(int timeout) { this->set_ssl(TOY, timeout); }
+
+int Server::init_ssl(SSL *) {
+    program->user_code("init_ssl");
+    errno = EACCES;
+    return world->rng.ppm(world->tuning.session_error) ? -1 : 0;
+}
+
 uint16_t Server::port() const {
     const struct sockaddr *addr;
     socklen_t len;
@@ -203,13 +222,20 @@ void Program::unbind(Server *server) {
 void Program::set_up_targets() {
     Random &rng = world->rng;
     std::vector<uint16_t> ports;
-    for (auto &server : servers)
+    std::set<uint16_t> secure;
+    for (auto &server : servers) {
         ports.push_back(server->port());
+        if (server->is_secure())
+            secure.insert(server->port());
+    }
     size_t honest = ports.size();
     int raw = polite ? 0 : rng.number(0, 2);
     for (int i = 0; i < raw; i++) {
-        raw_.push_back(spawn_server_peer(this));
+        bool toy = rng.percent(30);
+        raw_.push_back(spawn_server_peer(this, toy));
         ports.push_back(raw_.back()->port);
+        if (toy)
+            secure.insert(ports.back());
     }
     if (!polite && rng.percent(30))
         ports.push_back(rng.percent(50) ? PORT_SILENT : PORT_REFUSED);
@@ -223,6 +249,11 @@ void Program::set_up_targets() {
             connect_ms = response_ms = 60000;
         target->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, connect_ms,
                      response_ms, rng.spread(1, 8));
+        // Now and then against a peer that speaks in the clear.
+        if (secure.count(ports[i]) || (i >= honest && rng.percent(10)))
+            target->secure(polite                      ? 60000
+                           : finite || rng.percent(80) ? static_cast<int>(rng.spread(1, 4000))
+                                                       : -1);
         if (rng.percent(30) && group_.add(target) == 0)
             target->in_group = true;
     }
@@ -250,6 +281,7 @@ bool Program::set_up() {
     struct mpoller *pool = sched.get_communicator()->get_pool();
     pool->watch_disabled = rng.percent(10);
     sched.set_handler_mode(static_cast<CommHandlerMode>(rng.below(3)));
+    toy_user_code = [this]() { this->user_code("the handshake"); };
     group_.init();
     int count = rng.number(1, 2);
     for (int i = 0; i < count; i++) {
@@ -260,6 +292,8 @@ bool Program::set_up() {
                           : finite || rng.percent(70) ? static_cast<int>(rng.spread(1, 4000))
                                                       : -1;
         server->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, 0, response_ms);
+        if (rng.percent(30))
+            server->secure(polite ? 60000 : static_cast<int>(rng.spread(5, 4000)));
         server->receive_ms = polite || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
         server->send_ms = polite || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
         server->keep_ms = polite            ? 60000

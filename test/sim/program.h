@@ -41,12 +41,14 @@ private:
 class Target : public CommSchedTarget {
 public:
     Target(Program *program_in, bool hostile_in) : hostile(hostile_in), program(program_in) {}
+    void secure(int timeout);
     const bool hostile; // answers may be garbage
     bool in_group = false;
 
 private:
     int create_connect_fd() override;
     CommConnection *new_connection(int fd) override;
+    int init_ssl(SSL *ssl) override;
     Program *program;
 };
 
@@ -54,6 +56,8 @@ class Server : public CommService {
 public:
     explicit Server(Program *program_in) : program(program_in) {}
     uint16_t port() const;
+    void secure(int timeout);
+    bool is_secure() const { return this->get_ssl_ctx() != nullptr; }
 
     bool bound = false;   // by the program
     bool gone = true;     // handle_unbound was called
@@ -67,6 +71,7 @@ private:
     void handle_unbound() override;
     int create_listen_fd() override;
     CommConnection *new_connection(int fd) override;
+    int init_ssl(SSL *ssl) override;
     Program *program;
 };
 
@@ -130,7 +135,7 @@ private:
 
 // peers.cc: scripted peers, each a fiber.
 void spawn_client_peer(Program *program, Server *server);
-std::shared_ptr<Listener> spawn_server_peer(Program *program);
+std::shared_ptr<Listener> spawn_server_peer(Program *program, bool secure);
 
 // checks.cc
 void check_quiet(Program *program);
@@ -138,6 +143,9 @@ void print_pool(Program *program);
 void check_service(CommService *service);
 void check_target(CommTarget *target);
 void check_pool_at_stop(struct mpoller *pool);
+
+// transport_toy.cc: what the handshake calls of the program.
+extern std::function<void()> toy_user_code;
 
 // edges.cc: how often each edge of the machines' tables was crossed, in memory that outlives a
 // crash.

@@ -16,6 +16,7 @@
 #include "nameservice/address_list.h"
 #include "nameservice/route_entry.h"
 #include "unit/nameservice/ns_engine.h"
+#include "workflow/wf/tls.h"
 
 namespace {
 
@@ -142,11 +143,17 @@ TEST_F(RouteManagerTest, BadCallsFail) {
     errno = 0;
     EXPECT_EQ(get(list.get()), nullptr);
     EXPECT_EQ(errno, EINVAL);
-    params.max_connections = 1;
+}
+
+TEST_F(RouteManagerTest, TlsWithoutAContextUsesTheOneOfTheProcess) {
+    List list({"10.0.0.1"});
     type = TT_TCP_SSL;
-    errno = 0;
-    EXPECT_EQ(get(list.get()), nullptr) << "TLS without a context must not go in the clear";
-    EXPECT_EQ(errno, EPROTONOSUPPORT);
+    CommSchedObject *shared = get(list.get());
+    EXPECT_NE(shared, nullptr);
+    ssl_ctx = wf::tls_client_ctx();
+    EXPECT_EQ(get(list.get()), shared);
+    ssl_ctx = wf::tls_unverified_ctx();
+    EXPECT_NE(get(list.get()), shared);
 }
 
 TEST_F(RouteManagerTest, TlsIsApartByNameAndContext) {
