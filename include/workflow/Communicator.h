@@ -8,6 +8,7 @@
 #define WEFT_COMMUNICATOR_H
 
 #include <atomic>
+#include <functional>
 #include <openssl/ssl.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,23 +25,61 @@ class CommMessageIn;
 class CommService;
 class CommSession;
 class CommTarget;
+class CommWaiter;
 class Communicator;
 struct CommTargetPool;
 struct job_site;
 struct mpoller;
 
 namespace wf {
+class CancelHandle;
 struct TlsInfo;
-}
+namespace detail {
+struct CancelBlock;
+struct PeerWatch;
+} // namespace detail
+} // namespace wf
 
 #define CS_STATE_SUCCESS 0
 #define CS_STATE_ERROR   1
 #define CS_STATE_STOPPED 2
 #define CS_STATE_TOREPLY 3
 
+// How far a client's session has come; when it has ended: where it was cut off.
+enum CommPhase {
+    CSP_IDLE, // not begun
+    CSP_WAITING,
+    CSP_CONNECTING,
+    CSP_HANDSHAKING,
+    CSP_SENDING,
+    CSP_RECEIVING,
+    CSP_COMPLETE
+};
+
 #define SS_STATE_COMPLETE  0
 #define SS_STATE_ERROR     1
 #define SS_STATE_DISRUPTED 2
+
+// How sockets are set up. Milliseconds, but where it says seconds; -1 leaves it to the system.
+struct CommSocketOptions {
+    bool no_delay;     // TCP_NODELAY: small answers leave at once. true
+    bool keep_alive;   // TCP keep-alive: finds peers that vanished without a word. true
+    int keep_idle;     // seconds without traffic until it asks. 60
+    int keep_interval; // seconds between questions. 15
+    int keep_count;    // unanswered ones until the connection is lost. 4
+    int user_timeout;  // how long sent bytes may stay unacknowledged (RFC 5482). -1
+    CommSocketOptions();
+};
+
+// How a service listens.
+struct CommListenOptions {
+    int backlog;        // connections that wait for accept; at most net.core.somaxconn. 4096
+    int defer_accept;   // seconds a connection may be kept back until its first byte came; 0 off. 0
+    int accept_at_once; // at most so many in one go; 0 until none is left. See ADR 8. 32
+    bool reuse_port;    // one listener for each poller (SO_REUSEPORT), and no dealing out. false
+    bool dual_stack;    // an IPv6 address takes IPv4 as well. true
+    CommListenOptions();
+};
 
 // What a program hangs on a connection. Deleted, on some thread of the engine, when the connection
 // has ended and the last session that used it is gone.
@@ -67,6 +106,9 @@ public:
     // Nonzero when a reusable connection is parked; on the peer of a server session: the connection
     // still waits for the reply.
     int has_idle_conn() const;
+
+    // Between init() and the first request.
+    void set_socket_options(const struct CommSocketOptions *options);
 
 protected:
     // Between init() and deinit().
@@ -191,6 +233,25 @@ protected:
     const char *get_tls_error() const;
     // What the handshake of this session's connection came to (wf/tls.h). False without TLS.
     bool get_tls_info(struct wf::TlsInfo *info) const;
+    // A client's: where it is, or was cut off.
+    enum CommPhase get_phase() const { return static_cast<enum CommPhase>(this->phase_); }
+    // All of a client's session, from waiting for a connection to the last byte, must end within so
+    // many milliseconds from now; -1 none. With the other timeouts the earlier wins. Sessions that
+    // are begun again keep it. Before it is begun.
+    void set_deadline(int ms);
+    bool has_deadline() const { return this->deadline_ != UINT64_MAX; }
+    // It was canceled, or its deadline has passed: there is no use in beginning it again.
+    bool is_given_up() const;
+    // A handle for wf::cancel() (wf/cancel.h), before the session has ended.
+    wf::CancelHandle get_cancel_handle();
+    // Of a server's session that waits for its reply: `gone` will be called, once and on a worker,
+    // when the peer ends or breaks the connection; not once the reply has begun. It may run beside
+    // the program's work on the session, so it touches nothing of it but what is made for that.
+    // -1 with ENOENT when it is too late.
+    int watch_peer(std::function<void()> gone);
+    // Of a server's session: its service is drained, and no request waits behind this one: so the
+    // answer should say that it is the last.
+    bool is_draining() const;
     // Brackets a callback about this session that does not come from handle() itself, so that a
     // wait for its own service is noticed there too.
     const void *begin_callback() const;
@@ -215,12 +276,24 @@ private:
     Job job_;
     int end_state_;
     int end_error_;
+    uint64_t deadline_;     // monotonic clock; UINT64_MAX: none
+    struct weft_lock lock_; // of a client's: guards entry_, waiter_ and canceled_
+    bool canceled_;
+    bool ended_;   // under lock_, and only of one that has a handle: no attempt is under way
     bool passive_; // made by a service
+    uint8_t phase_;
+    bool set_ended(bool ended); // whether it was canceled
+    CommWaiter *waiter_;                    // while it waits for a connection
+    wf::detail::CancelBlock *cancel_block_; // shared with handles, once there was one
     friend class CommMessageIn;
     friend class CommConnEntry;
     friend class CommClientMachine;
+    friend class CommRequest;
+    friend class CommScheduler;
     friend class CommServerMachine;
+    friend class CommWaiter;
     friend class Communicator;
+    friend struct wf::detail::CancelBlock;
 };
 
 // The limits of a service on its peers. Milliseconds, -1 none; bytes per second, 0 none.
@@ -275,6 +348,21 @@ public:
     // Before bind.
     void set_limits(const struct CommServiceLimits *limits_in) { this->limits_ = *limits_in; }
     const struct CommServiceLimits *get_limits() const { return &this->limits_; }
+    // Before bind.
+    void set_listen_options(const struct CommListenOptions *options) {
+        this->listening_ = *options;
+    }
+    void set_socket_options(const struct CommSocketOptions *options) { this->sockets_ = *options; }
+    // While bound: newcomers wait in the back-log, what is connected goes on.
+    void pause_accepting();
+    void resume_accepting();
+    // While bound: other processes listen on the same descriptor, so the end of this service must
+    // not end theirs.
+    void share_listening();
+    bool is_shared() const;
+    // A duplicate of the listening descriptor (the first, with reuse_port); the caller's. -1 with
+    // ENOTCONN when not bound.
+    int dup_listen_fd() const;
     // How many connections ended for this reason so far.
     uint64_t get_close_count(enum CommCloseReason reason) const;
 
@@ -317,10 +405,12 @@ private:
     int ssl_accept_timeout_;
     std::atomic<SSL_CTX *> ssl_ctx_;
     struct CommServiceLimits limits_;
+    struct CommListenOptions listening_;
+    struct CommSocketOptions sockets_;
     struct job_site *site_;
-    class CommListener *listener_;
-    std::atomic<int> refs_;     // bound, and each connection
-    struct weft_lock lock_;     // guards the two lists
+    class CommListener *listener_; // the first; the others hang on it
+    std::atomic<int> refs_;        // bound, and each connection
+    mutable struct weft_lock lock_;        // guards the two lists
     CommConnEntry *ages_[2][2]; // [used][newest]: connections without a request so far; the others,
                                 // by last found used
     std::atomic<size_t> conn_count_;
@@ -332,9 +422,12 @@ private:
     void link(CommConnEntry **ends, CommConnEntry *entry);
     void unlink(CommConnEntry *entry);
     uint64_t close_counts_[CCR_COUNT];
+    std::atomic<int> listening_now_; // listeners that have not ended
+    class CommListener *ref_listener() const;
     friend class CommConnEntry;
     friend class CommListener;
     friend class CommServerMachine;
+    friend class CommSession;
     friend class Communicator;
 };
 
@@ -422,6 +515,7 @@ private:
     bool enter();
     void leave();
     int listen(CommService *service, int fd, bool own);
+    void listen_for_all(CommService *service, class CommListener *first);
 
     struct mpoller *pool_;
     CommEventHandler *event_handler_;

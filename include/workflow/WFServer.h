@@ -85,6 +85,36 @@ public:
     // ENOTCONN when it does not run with TLS.
     int replace_certificate(const char *cert_file, const char *key_file);
 
+    // Listens on a Unix stream socket: a path, or behind '@' a name without a file (abstract). A
+    // file that an earlier server has left there is removed, one that is served is not
+    // (EADDRINUSE); at the end the file is removed, unless the socket was handed over to another
+    // process.
+    int start_unix(const char *path);
+
+    // Takes the address now and listens later: with start() without arguments, or start() with the
+    // two files of TLS alone. In between nobody can connect, and get_listen_addr() tells the port.
+    int bind(int family, const char *host, unsigned short port);
+    int start() {
+        return this->start(static_cast<const char *>(NULL), static_cast<const char *>(NULL));
+    }
+    int start(const char *cert_file, const char *key_file);
+
+    // Before start: how sockets are set up, and how they listen.
+    using CommService::set_listen_options;
+    using CommService::set_socket_options;
+
+    // While running: newcomers wait in the back-log, what is connected goes on.
+    using CommService::pause_accepting;
+    using CommService::resume_accepting;
+
+    // For another process that is to go on listening where this one ends (wf/restart.h): a
+    // duplicate of the descriptor, the caller's; and the promise that stop() leaves it open.
+    using CommService::dup_listen_fd;
+    using CommService::share_listening;
+
+    // How many connections have ended for that reason, or were refused.
+    using CommService::get_close_count;
+
     // Listens on a duplicate of a descriptor that is bound, or already listening; the caller keeps
     // his own.
     int serve(int listen_fd) { return this->serve(listen_fd, NULL, NULL); }
@@ -136,14 +166,17 @@ private:
     void reset();
     int init(const struct sockaddr *bind_addr, socklen_t addrlen, const char *cert_file,
              const char *key_file);
-    int bind(const struct sockaddr *bind_addr, socklen_t addrlen, const char *cert_file,
+    int open(const struct sockaddr *bind_addr, socklen_t addrlen, const char *cert_file,
              const char *key_file);
+    int start_bound(const char *cert_file, const char *key_file);
     void free_tls();
+    void forget_path();
     void check_not_inside(const char *what) const;
     void handle_unbound() override;
 
-    int given_fd; // what serve() was given, while it binds; else -1
-    Phase phase;  // under the mutex
+    int given_fd;          // what serve() was given, or bind() has bound, until it listens; else -1
+    std::string unix_path; // the file of our own Unix socket
+    Phase phase;           // under the mutex
     bool finished;
     mutable std::mutex mutex;
     std::condition_variable cond;

@@ -130,6 +130,20 @@ public:
     using CommSession::get_tls_error;
     using CommSession::get_tls_info;
 
+    // Of a client task, before it is started: all of it, from waiting for a connection to the last
+    // byte, retries and redirects too, must end within so many milliseconds from now; else it ends
+    // with ETIMEDOUT. get_phase() then tells where it was. -1: none.
+    using CommSession::get_phase;
+    using CommSession::set_deadline;
+
+    // Of a client task, before its callback: see wf/cancel.h.
+    using CommSession::get_cancel_handle;
+
+    // Of a server task that has not replied: `gone` is called, once and on a worker, when the peer
+    // has gone. It may run beside the task's own work, which it must not touch but by what is made
+    // for that (an atomic flag, a cancel handle). 0, or -1 with ENOENT when it is too late.
+    int on_peer_gone(std::function<void()> gone) { return this->watch_peer(std::move(gone)); }
+
     // Of a client task that was not started, and whose url or transport asks for TLS: the context
     // to use in place of the default one (wf/tls.h). Borrowed until the callback. Connections are
     // shared by those who use the same context.

@@ -251,8 +251,10 @@ bool WFComplexClientTask<REQ, RESP, CTX>::again() {
         this->clear_resp();
         return true;
     }
-    if (this->state != WFT_STATE_SYS_ERROR || this->retry_times_ >= this->retry_max_ ||
-        !this->route_result_.request_object)
+    // Below zero it is an error of TLS, which another attempt would only meet again.
+    if (this->state != WFT_STATE_SYS_ERROR || this->error < 0 ||
+        this->retry_times_ >= this->retry_max_ || !this->route_result_.request_object ||
+        this->is_given_up())
         return false;
 
     // An address given instead of a url has no other place to go, so its route is kept.

@@ -70,7 +70,7 @@ CommMessageOut *HttpServerTask::message_out() {
         answer->clear_output_body();
 
     bool alive = answer->has_connection_header() ? answer->is_keep_alive() : this->alive_;
-    if (!alive || (this->max_ >= 0 && this->get_seq() >= this->max_))
+    if (!alive || this->is_draining() || (this->max_ >= 0 && this->get_seq() >= this->max_))
         this->keep_alive_timeo = 0;
     else if (this->keep_alive_timeo != 0 && this->asked_ >= 0)
         this->keep_alive_timeo = this->asked_;

@@ -14,11 +14,12 @@
 // A session is detached from the entry, and its result fixed, before its `handle` is called, so a
 // connection that is parked can serve the request that the callback makes.
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <new>
 #include <stdlib.h>
 
+#include "kernel/comm_waiter.h"
 #include "kernel/entry.h"
+#include "kernel/socket_options.h"
 
 namespace {
 
@@ -60,6 +61,10 @@ bool CommClientMachine::step(CommConnEntry *entry, CommOutcome *out) {
     if (entry->aborted) {
         int error = entry->send_error;
         fail(entry, error ? CS_STATE_ERROR : CS_STATE_STOPPED, error, out);
+        return false;
+    }
+    if (entry->canceled) {
+        fail(entry, CS_STATE_ERROR, ECANCELED, out);
         return false;
     }
     if (entry->timed_out) {
@@ -154,8 +159,7 @@ CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target
     CommConnection *conn = nullptr;
     int ret = sys_set_nonblock(fd);
     if (ret == 0) {
-        if (target->addr_->sa_family != AF_UNIX)
-            sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        apply_socket_options(target->pool_->sockets, fd, target->addr_->sa_family);
         ret = sys_connect(fd, target->addr_, target->addrlen_);
         if (ret < 0 && errno == EINPROGRESS)
             ret = 0;
@@ -198,11 +202,11 @@ bool CommClientMachine::reuse(CommConnEntry *entry, CommSession *session) {
         entry->unlock();
         return false;
     }
-    entry->session = session;
-    CommConnEntry *old = entry->attach(session);
+    CommConnEntry *old = entry->attach_client(session);
     entry->timed_out = false; // that was the keep-alive time
-    begin_send(entry, &out);
-    if (entry->readable || entry->timed_out || entry->aborted)
+    if (!entry->canceled)
+        begin_send(entry, &out);
+    if (entry->readable || entry->timed_out || entry->aborted || entry->canceled)
         entry->want_job();
     entry->unlock();
     if (old)
@@ -216,6 +220,15 @@ int CommClientMachine::request(Communicator *comm, CommSession *session, CommTar
     session->target_ = target;
     session->out_ = nullptr;
     session->in_ = nullptr;
+    session->phase_ = CSP_CONNECTING;
+    if (__atomic_load_n(&session->canceled_, __ATOMIC_RELAXED)) {
+        errno = ECANCELED;
+        return -1;
+    }
+    if (session->is_given_up()) {
+        errno = ETIMEDOUT;
+        return -1;
+    }
     CommConnEntry *entry;
     while ((entry = take_idle(target)) != nullptr) {
         if (reuse(entry, session)) {
@@ -231,15 +244,49 @@ int CommClientMachine::request(Communicator *comm, CommSession *session, CommTar
         return -1;
     }
     entry->set_lock();
-    entry->session = session;
-    CommConnEntry *old = entry->attach(session);
+    CommConnEntry *old = entry->attach_client(session);
     entry->want_write = true; // writability tells that it is connected
     entry->order_wanted = true;
-    entry->set_deadline(ms_after(target->pool_->connect_timeout));
+    set_deadline(entry, ms_after(target->pool_->connect_timeout));
     entry->unlock(); // from here on the session may go on, and end
     if (old)
         old->unref();
     return 0;
+}
+
+// Every end of a session, but the one that is too late already, takes it out of its connection
+// under the lock; so the connection that still has it decides.
+int CommClientMachine::cancel(CommSession *session) {
+    sys_lock(&session->lock_);
+    bool over = session->passive_ || session->ended_;
+    CommWaiter *waiter = session->waiter_;
+    CommConnEntry *entry = session->entry_;
+    __atomic_store_n(&session->canceled_, true, __ATOMIC_RELAXED); // also against another attempt
+    if (over)
+        waiter = nullptr, entry = nullptr;
+    if (waiter)
+        waiter->ref();
+    else if (entry)
+        entry->ref();
+    sys_unlock(&session->lock_);
+    if (over)
+        return -1;
+    if (waiter) {
+        waiter->cancel();
+        waiter->unref();
+        return 0;
+    }
+    if (!entry) // on its way to a connection, where it will be seen
+        return 0;
+    entry->set_lock();
+    bool has_it = entry->session == session;
+    if (has_it) {
+        entry->canceled = true;
+        entry->want_job();
+    }
+    entry->unlock();
+    entry->unref_on_worker();
+    return has_it ? 0 : -1;
 }
 
 bool CommClientMachine::connected(CommConnEntry *entry, CommOutcome *out) {
@@ -252,7 +299,8 @@ bool CommClientMachine::connected(CommConnEntry *entry, CommOutcome *out) {
     struct CommTargetPool *pool = entry->target->pool_;
     if (pool->ssl_ctx) {
         entry->set_state(CommConnEntry::HANDSHAKING);
-        entry->set_deadline(ms_after(pool->ssl_connect_timeout));
+        entry->session->phase_ = CSP_HANDSHAKING;
+        set_deadline(entry, ms_after(pool->ssl_connect_timeout));
         return shake_hands(entry, out);
     }
     begin_send(entry, out);
@@ -275,7 +323,7 @@ bool CommClientMachine::open_tls(CommConnEntry *entry) {
 bool CommClientMachine::shake_hands(CommConnEntry *entry, CommOutcome *out) {
     switch (entry->handshake(open_tls)) {
     case IoResult::DONE:
-        if (!entry->aborted && !entry->timed_out)
+        if (!entry->aborted && !entry->canceled && !entry->timed_out)
             begin_send(entry, out);
         return !out->session;
     case IoResult::BLOCKED:
@@ -304,6 +352,7 @@ void CommClientMachine::begin_send(CommConnEntry *entry, CommOutcome *out) {
     int count = -1, send_timeout = -1;
 
     entry->set_state(CommConnEntry::SENDING);
+    session->phase_ = CSP_SENDING;
     entry->busy = true;
     entry->request_sent = false;
     entry->send_error = 0;
@@ -320,7 +369,7 @@ void CommClientMachine::begin_send(CommConnEntry *entry, CommOutcome *out) {
     int error = count > ENTRY_MAX_VECTORS ? EOVERFLOW : errno;
     entry->set_lock();
     entry->busy = false;
-    if (entry->aborted)
+    if (entry->aborted || entry->canceled)
         return;
     if (count < 0 || count > ENTRY_MAX_VECTORS) {
         fail(entry, CS_STATE_ERROR, error, out);
@@ -331,8 +380,8 @@ void CommClientMachine::begin_send(CommConnEntry *entry, CommOutcome *out) {
         uint64_t now = sys_now();
         entry->began =
             entry_after(now, send_timeout); // while sending: when the whole request must be out
-        entry->set_deadline(
-            entry_min(entry->began, entry_after(now, entry->target->pool_->response_timeout)));
+        set_deadline(entry, entry_min(entry->began,
+                                      entry_after(now, entry->target->pool_->response_timeout)));
         return;
     }
     sent(entry, result);
@@ -345,7 +394,7 @@ void CommClientMachine::sent(CommConnEntry *entry, IoResult result) {
     if (result == IoResult::BLOCKED) {
         uint64_t block = entry_after(now, entry->target->pool_->response_timeout);
         if (sending)
-            entry->set_deadline(entry_min(entry->began, block));
+            set_deadline(entry, entry_min(entry->began, block));
         return;
     }
     if (result == IoResult::FAILED) {
@@ -358,6 +407,7 @@ void CommClientMachine::sent(CommConnEntry *entry, IoResult result) {
     if (!sending)
         return;
     entry->set_state(CommConnEntry::RECEIVING);
+    entry->session->phase_ = CSP_RECEIVING;
     entry->received = 0;
     entry->began = 0;
     entry->set_deadline(ENTRY_NEVER);
@@ -369,12 +419,17 @@ void CommClientMachine::sent(CommConnEntry *entry, IoResult result) {
 void CommClientMachine::set_receive_deadline(CommConnEntry *entry, uint64_t now) {
     uint64_t block = entry_after(now, entry->target->pool_->response_timeout);
     if (entry->received == 0 && entry->first_ms != 0) {
-        entry->set_deadline(entry_after(now, entry->first_ms));
+        set_deadline(entry, entry_after(now, entry->first_ms));
         return;
     }
     if (entry->began == 0)
         entry->began = entry_after(now, entry->receive_ms); // when the whole answer must be in
-    entry->set_deadline(entry_min(block, entry->began));
+    set_deadline(entry, entry_min(block, entry->began));
+}
+
+// The session's own deadline stands above all others.
+void CommClientMachine::set_deadline(CommConnEntry *entry, uint64_t when) {
+    entry->set_deadline(entry_min(when, entry->session->deadline_));
 }
 
 bool CommClientMachine::read_answer(CommConnEntry *entry, CommOutcome *out) {
@@ -401,13 +456,14 @@ bool CommClientMachine::read_answer(CommConnEntry *entry, CommOutcome *out) {
         }
         if (entry->state == CommConnEntry::SENDING) { // an early answer
             entry->set_state(CommConnEntry::RECEIVING);
+            entry->session->phase_ = CSP_RECEIVING;
             entry->received = 0;
             entry->began = 0;
         }
         feed(entry, buf, size, out);
         if (out->session || entry->state != CommConnEntry::RECEIVING)
             return false;
-        if (!entry->readable || entry->timed_out || entry->aborted)
+        if (!entry->readable || entry->timed_out || entry->aborted || entry->canceled)
             return true;
     }
     entry->want_job();
@@ -440,7 +496,9 @@ void CommClientMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     entry->busy = false;
     entry->timed_out = false; // of the block before: it passed while the program took this one
     entry->received += size;
-    if (result < 0) {
+    if (entry->canceled) {
+        fail(entry, CS_STATE_ERROR, ECANCELED, out);
+    } else if (result < 0) {
         fail(entry, CS_STATE_ERROR, error, out);
     } else if (result > 0) {
         complete(entry, taken < size ? 0 : keep_alive, out);
@@ -454,6 +512,7 @@ void CommClientMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
 void CommClientMachine::complete(CommConnEntry *entry, int keep_alive, CommOutcome *out) {
     CommSession *session = entry->session;
     entry->session = nullptr;
+    session->phase_ = CSP_COMPLETE;
     entry->seq++;
     out->session = session;
     out->state = CS_STATE_SUCCESS;
@@ -488,7 +547,9 @@ void CommClientMachine::peer_ended(CommConnEntry *entry, CommOutcome *out) {
         entry->set_lock();
         entry->busy = false;
     }
-    if (result > 0)
+    if (entry->canceled)
+        fail(entry, CS_STATE_ERROR, ECANCELED, out);
+    else if (result > 0)
         complete(entry, 0, out);
     else
         fail(entry, CS_STATE_ERROR, entry->send_error ? entry->send_error : ECONNRESET, out);

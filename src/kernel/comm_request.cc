@@ -5,12 +5,14 @@
 void CommRequest::dispatch() {
     int ret;
     this->target = nullptr;
+    this->set_ended(false);
     if (this->explicit_wait)
         ret = this->scheduler->request(this, this->object, this->wait_timeout, &this->target);
     else
         ret = this->scheduler->request_or_park(this, this->object, &this->target, resume);
     if (ret >= 0)
         return;
+    // Behind the gate, unless it was canceled itself.
     if (errno == ECANCELED && this->scheduler->is_closing())
         this->handle(CS_STATE_STOPPED, 0);
     else
@@ -25,6 +27,9 @@ void CommRequest::resume(CommSession *session, CommTarget *target, int state, in
 }
 
 void CommRequest::handle(int state_in, int error_in) {
+    // Who cancelled was told that it ends so, if not in which attempt to begin it.
+    if (this->set_ended(true) && state_in == CS_STATE_ERROR)
+        error_in = ECANCELED;
     this->state = state_in;
     this->error = error_in;
     if (error_in != ETIMEDOUT)

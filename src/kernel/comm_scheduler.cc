@@ -40,6 +40,15 @@ void wake_one(uint32_t *word, uint32_t blocked) {
         sys_futex_wake(word, 1);
 }
 
+// The wait timeout, cut by a deadline; in milliseconds, rounded up.
+int earlier(int timeout, uint64_t deadline) {
+    uint64_t now = sys_now();
+    if (timeout == 0 || deadline == SYS_FOREVER)
+        return timeout;
+    uint64_t left = deadline > now ? (deadline - now + 999999) / 1000000 : 0;
+    return timeout < 0 || left < static_cast<uint64_t>(timeout) ? static_cast<int>(left) : timeout;
+}
+
 uint64_t wait_until(int timeout) {
     return timeout < 0 ? SYS_FOREVER : sys_now() + static_cast<uint64_t>(timeout) * 1000000u;
 }
@@ -312,7 +321,8 @@ int CommSchedGroup::waiter_timeout() {
 
 int CommScheduler::request(CommSession *session, CommSchedObject *object, int wait_timeout,
                            CommTarget **target) {
-    *target = object->acquire(wait_timeout);
+    session->phase_ = CSP_WAITING;
+    *target = object->acquire(earlier(wait_timeout, session->deadline_));
     if (!*target)
         return -1;
     if (this->comm.request(session, *target) == 0)
@@ -327,6 +337,7 @@ int CommScheduler::request_or_park(CommSession *session, CommSchedObject *object
                                    CommTarget **target,
                                    void (*resume)(CommSession *, CommTarget *, int, int)) {
     bool parked = false;
+    session->phase_ = CSP_WAITING;
     *target = object->acquire_or_park(nullptr, &parked);
     if (!*target) { // full: only now is a waiter worth making
         CommWaiter *waiter = new (std::nothrow) CommWaiter(&this->comm, session, object, resume);

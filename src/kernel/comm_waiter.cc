@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "kernel/atomics.h"
+#include "kernel/entry.h"
 
 namespace {
 
@@ -15,7 +15,7 @@ constexpr size_t MAX_WAITERS = 10000;
 CommWaiter::CommWaiter(Communicator *comm, CommSession *session, CommSchedObject *object,
                        Resume resume)
     : list_(nullptr), prev_(nullptr), next_(nullptr), comm_(comm), session_(session),
-      object_(object), resume_(resume), target_(nullptr), granted_(0), refs_(2) {}
+      object_(object), resume_(resume), target_(nullptr), granted_(0), canceled_(0), refs_(2) {}
 
 void CommWaiter::unref() {
     if (a32_sub(&refs_, 1) == 1)
@@ -60,29 +60,51 @@ int CommWaiter::park(CommTarget **target) {
         errno = error;
         return got ? 0 : -1;
     }
+    sys_lock(&session_->lock_);
+    if (session_->canceled_)
+        a32_store(&canceled_, 1);
+    else
+        session_->waiter_ = this;
+    session_->phase_ = CSP_WAITING;
+    sys_unlock(&session_->lock_);
     // From here on the session may go on, and end, on another thread: *target belongs to it.
     if (comm_->sleep(this) < 0)
         return withdraw(target, errno);
-    // A grant between standing in line and the start of the timer found no timer to cancel.
-    if (a32_load(&granted_))
+    // A grant or a cancel between standing in line and the start of the timer found no timer.
+    if (a32_load(&granted_) || a32_load(&canceled_))
         comm_->unsleep(this);
     unref();
     return 1;
 }
 
+void CommWaiter::cancel() {
+    a32_store(&canceled_, 1);
+    comm_->unsleep(this);
+}
+
+void CommWaiter::leave_session() {
+    sys_lock(&session_->lock_);
+    session_->waiter_ = nullptr;
+    sys_unlock(&session_->lock_);
+}
+
 // Without a timer it cannot wait: it leaves the line, or takes what it was granted meanwhile.
 int CommWaiter::withdraw(CommTarget **target, int error) {
     bool was_in = object_->unpark(this);
+    leave_session();
     *target = was_in ? nullptr : target_;
-    delete this;
+    unref();
+    unref();
     errno = error;
     return was_in ? -1 : 0;
 }
 
 int CommWaiter::duration(struct timespec *value) {
-    int ms = object_->waiter_timeout();
-    value->tv_sec = ms < 0 ? -1 : ms / 1000;
-    value->tv_nsec = ms < 0 ? 0 : ms % 1000 * 1000000L;
+    uint64_t now = sys_now();
+    uint64_t until = entry_min(entry_after(now, object_->waiter_timeout()), session_->deadline_);
+    uint64_t ns = until > now ? until - now : 0;
+    value->tv_sec = until == ENTRY_NEVER ? -1 : static_cast<time_t>(ns / 1000000000u);
+    value->tv_nsec = until == ENTRY_NEVER ? 0 : static_cast<long>(ns % 1000000000u);
     return 0;
 }
 
@@ -92,10 +114,14 @@ void CommWaiter::handle(int result, int) {
     CommTarget *target = target_;
     Communicator *comm = comm_;
     Resume resume = resume_;
+    bool canceled = a32_load(&canceled_) != 0;
+    leave_session();
     unref();
     if (decided_here) {
         if (result == SS_STATE_DISRUPTED)
             resume(session, nullptr, CS_STATE_STOPPED, 0);
+        else if (canceled)
+            resume(session, nullptr, CS_STATE_ERROR, ECANCELED);
         else
             resume(session, nullptr, CS_STATE_ERROR, ETIMEDOUT);
         return;

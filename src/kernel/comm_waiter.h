@@ -8,6 +8,7 @@
 #ifndef WEFT_SRC_KERNEL_COMM_WAITER_H
 #define WEFT_SRC_KERNEL_COMM_WAITER_H
 
+#include "kernel/atomics.h"
 #include "workflow/CommScheduler.h"
 
 class CommWaiter : public SleepSession {
@@ -27,10 +28,15 @@ public:
     // Takes it out of the line and gives it a target with its load counted.
     void grant(CommTarget *target);
 
+    // Its session is canceled; the caller holds a reference.
+    void cancel();
+    void ref() { a32_add(&refs_, 1); }
+    void unref();
+
 private:
     int duration(struct timespec *value) override;
     void handle(int result, int error) override;
-    void unref();
+    void leave_session();
     int withdraw(CommTarget **target, int error);
 
     CommWaiterList *list_;
@@ -40,8 +46,9 @@ private:
     CommSchedObject *object_;
     Resume resume_;
     CommTarget *target_;
-    uint32_t granted_; // atomic
-    uint32_t refs_;    // atomic: park() and handle()
+    uint32_t granted_;  // atomic
+    uint32_t canceled_; // atomic
+    uint32_t refs_;     // atomic: park(), handle(), and whoever cancels
 };
 
 #endif

@@ -137,6 +137,7 @@ int Communicator::bind(CommService *service) {
     if (!this->enter())
         return -1;
     bool own;
+    service->listening_now_ = 0;
     int fd = CommListener::open(service, &own);
     int ret = fd < 0 ? -1 : this->listen(service, fd, own);
     this->leave();
@@ -145,8 +146,10 @@ int Communicator::bind(CommService *service) {
 
 int Communicator::listen(CommService *service, int fd, bool own) {
     CommListener *listener = nullptr;
+    bool each = service->listening_.reuse_port && own;
     if (mpoller_staff(this->pool_) == 0) {
-        listener = new (std::nothrow) CommListener(this, service, fd, own);
+        listener = new (std::nothrow)
+            CommListener(this, service, fd, own, each ? &this->pool_->pollers[0] : nullptr);
         errno = ENOMEM;
     }
     if (!listener) {
@@ -155,21 +158,53 @@ int Communicator::listen(CommService *service, int fd, bool own) {
         errno = error;
         return -1;
     }
-    service->listener_ = listener;
     service->draining_ = false;
     service->refs_ = 2; // the listener's, and ours until unbind
-    mpoller_enter(this->pool_);
-    listener->start();
+    service->listening_now_ = 1;
+    if (each)
+        this->listen_for_all(service, listener);
+    sys_lock(&service->lock_);
+    service->listener_ = listener;
+    sys_unlock(&service->lock_);
+    for (; listener; listener = listener->next()) {
+        mpoller_enter(this->pool_);
+        listener->start();
+    }
     return 0;
 }
 
+// The other pollers get listeners of their own, on the same address. A program that makes its
+// descriptors itself may have no more of them; then those that there are must do.
+void Communicator::listen_for_all(CommService *service, CommListener *first) {
+    for (unsigned i = 1; i < this->pool_->count; i++) {
+        bool own;
+        int fd = CommListener::open(service, &own);
+        if (fd < 0)
+            return;
+        CommListener *listener =
+            own ? new (std::nothrow) CommListener(this, service, fd, own, &this->pool_->pollers[i])
+                : nullptr;
+        if (!listener) {
+            sys_close(fd);
+            return;
+        }
+        service->refs_++;
+        service->listening_now_++;
+        first->append(listener);
+        listener->unref(); // the one before holds it now
+    }
+}
+
 void Communicator::unbind(CommService *service) {
+    sys_lock(&service->lock_);
     CommListener *listener = service->listener_;
+    service->listener_ = nullptr;
+    sys_unlock(&service->lock_);
     if (!listener)
         return;
-    service->listener_ = nullptr;
     service->draining_ = true;
-    listener->stop(0);
+    for (CommListener *l = listener; l; l = l->next())
+        l->stop(0);
     listener->unref();
     CommServerMachine::drain(service, SIZE_MAX, CCR_DRAINED);
     if (--service->refs_ == 0)

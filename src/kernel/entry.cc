@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/session.h"
 #include "workflow/detail/container_of.h"
 
 namespace {
@@ -58,13 +59,14 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
                              const struct pollable_ops *ops_in, State first)
     : pollable{ops_in, home, 1, POLLER_NO_SLOT, fd_in}, mutex{0}, state(first), busy(false),
       readable(false), writable(false), hangup(false), eof(false), timed_out(false), aborted(false),
-      order_wanted(false), order_posted(false), job_wanted(false), job_posted(false),
-      want_write(false), polls_write(false), closed(false), gone(false), in_head(false),
-      has_head(false), renewed(false), request_sent(false), listed_used(false), listed(false),
-      close_reason(0), send_error(0), comm(comm_in), target(nullptr), service(nullptr),
-      session(nullptr), conn(nullptr), output(nullptr), input(nullptr), site(nullptr),
-      prev(nullptr), next(nullptr), receive_ms(-1), first_ms(0), keep_alive(0), seq(0),
-      listed_at(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
+      canceled(false), order_wanted(false), order_posted(false), job_wanted(false),
+      job_posted(false), want_write(false), polls_write(false), closed(false), gone(false),
+      in_head(false), has_head(false), renewed(false), request_sent(false), listed_used(false),
+      listed(false), close_reason(0), send_error(0), comm(comm_in), target(nullptr),
+      service(nullptr), session(nullptr), conn(nullptr), watch(nullptr), output(nullptr),
+      input(nullptr), site(nullptr), prev(nullptr), next(nullptr), receive_ms(-1), first_ms(0),
+      keep_alive(0), seq(0), listed_at(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0),
+      received(0) {
     link_init(&link, fd_in);
     timer.timer.prev = nullptr;
     timer.msg.run = run_timer;
@@ -77,6 +79,7 @@ CommConnEntry::~CommConnEntry() {
     drop_output();
     drop_input();
     link.ops->destroy(&link);
+    delete watch;
     delete conn;
     if (site)
         job_site_unref(site);
@@ -472,6 +475,18 @@ CommConnEntry *CommConnEntry::attach(CommSession *session_in) {
     session_in->entry_ = this;
     session_in->conn_ = conn;
     session_in->seq_ = seq;
+    return old;
+}
+
+CommConnEntry *CommConnEntry::attach_client(CommSession *session_in) {
+    sys_lock(&session_in->lock_);
+    CommConnEntry *old = attach(session_in);
+    // Whoever cancels it from here on finds this connection, and waits for its lock.
+    canceled = session_in->canceled_;
+    sys_unlock(&session_in->lock_);
+    session = session_in;
+    if (canceled)
+        want_job();
     return old;
 }
 

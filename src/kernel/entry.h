@@ -135,6 +135,9 @@ public:
     // reference is the caller's, to be dropped without a lock, since the program's deleters may
     // run.
     [[nodiscard]] CommConnEntry *attach(CommSession *session_in);
+    // The same for a client's session, which others may cancel meanwhile.
+    [[nodiscard]] CommConnEntry *attach_client(CommSession *session_in)
+        WEFT_TSA(requires_capability(mutex));
     // The engine ends: schedules the end of this connection. Called by its poller.
     static void on_abort(struct pollable *node);
     // Closes, with the lock held; the poller does the rest.
@@ -149,6 +152,7 @@ public:
     bool eof : 1;          // the peer has ended its sending
     bool timed_out : 1;    // the deadline passed while busy, or waits for the job
     bool aborted : 1;      // the engine ends
+    bool canceled : 1;     // client: the session was; it ends so, whatever happens meanwhile
     bool order_wanted : 1; // unlock() shall post the order
     bool order_posted : 1; // it is on its way
     bool job_wanted : 1;   // unlock() shall put the job on the ready list
@@ -172,6 +176,7 @@ public:
     CommService *service;
     CommSession *session;
     CommConnection *conn;
+    wf::detail::PeerWatch *watch; // server, while serving: whom to tell that the peer has gone
     CommOutput *output;
     CommInput *input;
     job_site *site;
@@ -219,6 +224,7 @@ struct CommTargetPool {
     job_site *site = nullptr;      // owned
     SSL_CTX *ssl_ctx = nullptr;
     struct tls_sessions sessions = {}; // under the lock
+    CommSocketOptions sockets;
     int connect_timeout = -1;
     int response_timeout = -1;
     int ssl_connect_timeout = 0;
@@ -252,6 +258,8 @@ public:
 class CommClientMachine {
 public:
     static int request(Communicator *comm, CommSession *session, CommTarget *target);
+    // 0 when the session will end as canceled, else -1. The caller keeps it alive.
+    static int cancel(CommSession *session);
     static void close_idle(CommTarget *target);
     // Moves the machine on as far as it goes. Lets the lock go.
     static void run(CommConnEntry *entry) WEFT_TSA(release_capability(entry->mutex));
@@ -286,6 +294,8 @@ private:
     static void leave_idle(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static void set_receive_deadline(CommConnEntry *entry, uint64_t now)
         WEFT_TSA(requires_capability(entry->mutex));
+    static void set_deadline(CommConnEntry *entry, uint64_t when)
+        WEFT_TSA(requires_capability(entry->mutex));
     static void on_event(struct pollable *node, uint32_t events);
     static void on_release(struct pollable *node);
 };
@@ -294,7 +304,8 @@ private:
 class CommServerMachine {
 public:
     // A new descriptor, which becomes the machine's.
-    static void accepted(Communicator *comm, CommService *service, int fd,
+    // `home` is NULL when it shall be dealt to any poller.
+    static void accepted(Communicator *comm, CommService *service, struct weft_poller *home, int fd,
                          const struct sockaddr *addr, socklen_t len);
     static int reply(CommSession *session);
     static int shutdown(CommSession *session);

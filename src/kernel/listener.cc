@@ -3,15 +3,15 @@
 #include "kernel/listener.h"
 
 #include <errno.h>
+#include <new>
 #include <string.h>
 
 #include "kernel/log.h"
+#include "kernel/socket_options.h"
 #include "workflow/detail/container_of.h"
 
 namespace {
 
-constexpr int ACCEPT_AT_ONCE = 32;
-constexpr int BACKLOG = SOMAXCONN;
 constexpr uint32_t PAUSE_MIN_MS = 10;
 constexpr uint32_t PAUSE_MAX_MS = 1000;
 
@@ -36,9 +36,11 @@ bool is_out_of_descriptors(int error) {
 
 const struct pollable_ops CommListener::ops = {on_event, on_release, on_abort};
 
-CommListener::CommListener(Communicator *comm, CommService *service, int fd_in, bool own)
-    : pollable{&ops, mpoller_pick(comm->get_pool()), 2, POLLER_NO_SLOT, fd_in}, comm_(comm),
-      service_(service), reserve_(sys_open_reserve()), own_(own), stopped_(0), stop_error_(0),
+CommListener::CommListener(Communicator *comm, CommService *service, int fd_in, bool own,
+                           struct weft_poller *home)
+    : pollable{&ops, home ? home : mpoller_pick(comm->get_pool()), 2, POLLER_NO_SLOT, fd_in},
+      comm_(comm), service_(service), reserve_(sys_open_reserve()), own_(own), home_(home),
+      next_(nullptr), held_(0), stopped_(0), stop_error_(0),
       pause_ms_(PAUSE_MIN_MS), reserve_lock_{0}, pause_posted_(0) {
     start_order_.run = run_start;
     stop_order_.run = run_stop;
@@ -59,9 +61,16 @@ int CommListener::open(CommService *service, bool *own) {
     socklen_t len = sizeof addr;
     bool ok = sys_set_nonblock(fd) == 0;
     *own = ok && !sys_is_listening(fd);
+    int family = service->bind_addr_->sa_family;
+    const CommListenOptions &options = service->listening_;
     if (*own)
-        ok = (is_bound(fd) || sys_bind(fd, service->bind_addr_, service->addrlen_) == 0) &&
-             sys_listen(fd, BACKLOG) == 0;
+        ok = (is_bound(fd) || (apply_before_bind(options, fd, family) == 0 &&
+                               sys_bind(fd, service->bind_addr_, service->addrlen_) == 0)) &&
+             sys_listen(fd, options.backlog) == 0;
+    if (ok) {
+        apply_socket_options(service->sockets_, fd, family);
+        apply_to_listener(options, fd, family);
+    }
     // Port 0 stands for one that the system picks: the service shall know which.
     if (ok && sys_getsockname(fd, reinterpret_cast<struct sockaddr *>(&addr), &len) == 0 &&
         len <= service->addrlen_)
@@ -81,7 +90,7 @@ void CommListener::run_start(struct weft_msg *msg, struct weft_poller *poller) {
     if (a32_load(
             &self->stopped_)) // the stop came first: from the driver itself, which need not post
         return;
-    if (poller_register(poller, self, EPOLLIN) < 0)
+    if (poller_register(poller, self, self->interest()) < 0)
         self->stop_error_ = errno;
     if (self->stop_error_ || poller->closing)
         self->stop(self->stop_error_);
@@ -92,7 +101,8 @@ void CommListener::stop(int error) {
         return;
     if (error)
         stop_error_ = error;
-    if (own_) // nobody can connect any more when this returns; the poller closes the descriptor
+    if (a32_load(&own_)) // nobody can connect any more when this returns; the poller closes the
+                         // descriptor
         sys_shutdown(fd, SHUT_RDWR);
     poller_do(poller, &stop_order_);
 }
@@ -114,7 +124,8 @@ void CommListener::run_ended(struct weft_job *job) {
     CommListener *self = static_cast<Part<weft_job> *>(job)->listener;
     CommService *service = self->service_;
     struct mpoller *pool = self->comm_->get_pool();
-    service->handle_stop(self->stop_error_);
+    if (--service->listening_now_ == 0)
+        service->handle_stop(self->stop_error_);
     pollable_unref(self);
     mpoller_leave(pool);
 }
@@ -126,7 +137,10 @@ void CommListener::on_release(struct pollable *node) {
     sys_close(self->fd);
     if (self->reserve_ >= 0)
         sys_close(self->reserve_);
+    CommListener *next = self->next_;
     delete self;
+    if (next)
+        pollable_unref(next);
     if (--service->refs_ == 0)
         service->handle_unbound();
 }
@@ -137,7 +151,8 @@ void CommListener::on_event(struct pollable *node, uint32_t) {
     // Counted first: a stop that is not seen below comes later, and the end then waits for what is
     // accepted here.
     mpoller_enter(pool);
-    for (int i = 0; i < ACCEPT_AT_ONCE && !a32_load(&self->stopped_); i++) {
+    int most = self->service_->listening_.accept_at_once;
+    for (int i = 0; (most <= 0 || i < most) && !a32_load(&self->stopped_); i++) {
         if (!self->accept_one())
             break;
     }
@@ -151,7 +166,7 @@ bool CommListener::accept_one() {
     if (conn >= 0) {
         if (a32_load(&pause_ms_) != PAUSE_MIN_MS)
             a32_store(&pause_ms_, PAUSE_MIN_MS);
-        CommServerMachine::accepted(comm_, service_, conn,
+        CommServerMachine::accepted(comm_, service_, home_, conn,
                                     reinterpret_cast<struct sockaddr *>(&addr), len);
         return true;
     }
@@ -214,6 +229,72 @@ void CommListener::run_let_go(struct weft_job *job) {
 void CommListener::run_resume(struct weft_msg *msg, struct weft_poller *poller) {
     struct weft_poll_timer *base = WEFT_CONTAINER_OF(msg, weft_poll_timer, msg);
     CommListener *self = static_cast<Part<weft_poll_timer> *>(base)->listener;
-    if (self->slot != POLLER_NO_SLOT)
+    if (self->slot != POLLER_NO_SLOT && !a32_load(&self->held_))
         poller_modify(poller, self, EPOLLIN);
+}
+
+void CommListener::append(CommListener *other) {
+    CommListener *last = this;
+    while (last->next_)
+        last = last->next_;
+    pollable_ref(other);
+    last->next_ = other;
+}
+
+void CommListener::share_all() {
+    for (CommListener *l = this; l; l = l->next_)
+        a32_store(&l->own_, 0);
+}
+
+void CommListener::hold_all(bool held) {
+    for (CommListener *l = this; l; l = l->next_)
+        l->hold(held);
+}
+
+// Made for each call, since they are rare. Holds a reference of the listener, which it drops where
+// program code may run, and keeps the engine from ending before that.
+struct CommListener::HoldOrder {
+    Part<weft_msg> order;
+    Part<weft_job> let_go;
+
+    explicit HoldOrder(CommListener *listener) {
+        order.listener = let_go.listener = listener;
+        order.run = run;
+        let_go.run = finish;
+        pollable_ref(listener);
+    }
+
+    static HoldOrder *of(struct weft_msg *msg) {
+        return WEFT_CONTAINER_OF(static_cast<Part<weft_msg> *>(msg), HoldOrder, order);
+    }
+
+    // The latest wish counts.
+    static void run(struct weft_msg *msg, struct weft_poller *poller) {
+        CommListener *self = of(msg)->order.listener;
+        if (self->slot != POLLER_NO_SLOT && !poller->closing) {
+            poller_disarm(poller, &self->resume_);
+            poller_modify(poller, self, self->interest());
+        }
+        poller_ready(poller, &of(msg)->let_go);
+    }
+
+    static void finish(struct weft_job *job) {
+        HoldOrder *self = WEFT_CONTAINER_OF(static_cast<Part<weft_job> *>(job), HoldOrder, let_go);
+        CommListener *listener = self->let_go.listener;
+        Communicator *comm = listener->comm_;
+        delete self;
+        pollable_unref(listener);
+        comm->leave();
+    }
+};
+
+void CommListener::hold(bool held) {
+    a32_store(&held_, held ? 1 : 0);
+    if (!comm_->enter())
+        return;
+    HoldOrder *made = new (std::nothrow) HoldOrder(this);
+    if (made)
+        poller_do(poller, &made->order);
+    else
+        comm_->leave();
 }

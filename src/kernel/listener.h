@@ -18,8 +18,10 @@
 class CommListener : public pollable {
 public:
     // Takes fd over. The order that registers it must follow. What is its own ends listening the
-    // moment it is stopped; a descriptor that was handed in may be somebody else's too.
-    CommListener(Communicator *comm, CommService *service, int fd, bool own);
+    // moment it is stopped; a descriptor that was handed in may be somebody else's too. With `home`
+    // it lives there and keeps what it accepts; without, it deals.
+    CommListener(Communicator *comm, CommService *service, int fd, bool own,
+                 struct weft_poller *home);
     // Opens the listening descriptor of a service; *own when it was not listening before. -1 with
     // errno.
     static int open(CommService *service, bool *own);
@@ -28,6 +30,14 @@ public:
     void unref() { pollable_unref(this); }
     // Ends listening; any thread.
     void stop(int error);
+    // The listeners of one service, from the first on: each holds a reference of the next.
+    void append(CommListener *other);
+    CommListener *next() const { return next_; }
+    // While held nothing is accepted; any thread.
+    void hold_all(bool held);
+    // Somebody else listens on the same descriptors.
+    void share_all();
+    bool is_shared() const { return a32_load(&own_) == 0; }
 
 private:
     static const struct pollable_ops ops;
@@ -40,6 +50,9 @@ private:
     static void run_pause(struct weft_msg *msg, struct weft_poller *poller);
     static void run_ended(struct weft_job *job);
     static void run_let_go(struct weft_job *job);
+    struct HoldOrder;
+    uint32_t interest() const { return a32_load(&held_) ? 0u : static_cast<uint32_t>(EPOLLIN); }
+    void hold(bool held);
     bool accept_one();
     bool refuse_without_fd();
     void pause();
@@ -52,7 +65,10 @@ private:
     Communicator *comm_;
     CommService *service_;
     int reserve_;
-    bool own_;
+    uint32_t own_; // atomic
+    struct weft_poller *home_;
+    CommListener *next_;
+    uint32_t held_;    // atomic
     uint32_t stopped_; // atomic: stop was ordered
     int stop_error_;
     uint32_t pause_ms_; // atomic

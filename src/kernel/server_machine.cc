@@ -17,13 +17,13 @@
 // Requests that arrive behind the present one wait in `input`, at most 64 KiB, and are served in
 // order; beyond that the socket is not read. A peer that ends its sending is still answered.
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <new>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/entry.h"
 #include "kernel/log.h"
+#include "kernel/session.h"
 
 namespace {
 
@@ -89,10 +89,17 @@ void CommServerMachine::run(CommConnEntry *entry) {
     while (out.session && entry->state == CommConnEntry::S_SERVING && entry->readable &&
            buffer_pipeline(entry, &out)) {}
     bool serving = entry->state == CommConnEntry::S_SERVING;
+    wf::detail::PeerWatch *watch = nullptr;
+    if (entry->watch && (entry->eof || entry->state == CommConnEntry::S_CLOSING))
+        std::swap(watch, entry->watch);
     if (out.session && (entry->aborted ||
                         (!serving && (entry->readable || entry->input_size() > 0 || entry->eof))))
         entry->want_job();
     entry->unlock();
+    if (watch) {
+        watch->gone();
+        delete watch;
+    }
     if (out.session)
         entry->deliver(out, false);
 }
@@ -139,8 +146,8 @@ bool CommServerMachine::step(CommConnEntry *entry, CommOutcome *out) {
     }
 }
 
-void CommServerMachine::accepted(Communicator *comm, CommService *service, int fd,
-                                 const struct sockaddr *addr, socklen_t len) {
+void CommServerMachine::accepted(Communicator *comm, CommService *service, struct weft_poller *home,
+                                 int fd, const struct sockaddr *addr, socklen_t len) {
     bool full = service->limits_.max_connections > 0 &&
                 service->conn_count_ >= service->limits_.max_connections;
     if (full && !make_room(service)) {
@@ -150,7 +157,10 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, int f
     }
     CommConnection *conn = service->new_connection(fd);
     CommServerEntry *entry = nullptr;
-    struct weft_poller *home = mpoller_deal(comm->pool_, mpoller_pick(comm->pool_));
+    if (home)
+        a32_add(&home->load, 1);
+    else
+        home = mpoller_deal(comm->pool_, mpoller_pick(comm->pool_));
     if (conn)
         entry = new (std::nothrow) CommServerEntry(comm, home, fd, &ops, CommConnEntry::S_ACCEPTED);
     if (!entry) {
@@ -168,8 +178,6 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, int f
         a32_add(&service->site_->refs, 1);
         entry->site = service->site_;
     }
-    if (addr->sa_family != AF_UNIX)
-        sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     service->refs_++;
     service->list_fresh(entry);
     entry->set_lock();

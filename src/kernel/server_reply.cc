@@ -1,8 +1,10 @@
 // Weft - the server machine: what the program does with a session, and how the answer gets out
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <utility>
 
 #include "kernel/entry.h"
+#include "kernel/session.h"
 
 namespace {
 
@@ -32,7 +34,10 @@ int CommServerMachine::reply(CommSession *session) {
     entry->set_state(CommConnEntry::S_REPLYING);
     entry->busy = true;
     entry->ref();
+    wf::detail::PeerWatch *watch = entry->watch;
+    entry->watch = nullptr;
     entry->unlock();
+    delete watch;
     session->out_ = session->message_out();
     if (session->out_) {
         count = session->out_->encode(vectors, ENTRY_MAX_VECTORS);
@@ -143,13 +148,16 @@ int CommServerMachine::push(CommSession *session, const void *buf, size_t size) 
 int CommServerMachine::shutdown(CommSession *session) {
     CommConnEntry *entry = session->entry_;
     int ret = -1;
+    wf::detail::PeerWatch *watch = nullptr;
     entry->set_lock();
     if (entry->state == CommConnEntry::S_SERVING && entry->session == session) {
         entry->session = nullptr;
+        std::swap(watch, entry->watch);
         close(entry, CCR_NOREPLY);
         ret = 0;
     }
     entry->unlock();
+    delete watch;
     if (ret < 0)
         errno = ENOENT;
     return ret;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "kernel/entry.h"
-#include "kernel/tls_context.h"
+#include "kernel/listener.h"
 
 namespace {
 
@@ -66,6 +66,11 @@ void CommTarget::set_ssl(SSL_CTX *ssl_ctx_in, int ssl_connect_timeout_in) {
     this->pool_->ssl_connect_timeout = ssl_connect_timeout_in;
 }
 
+void CommTarget::set_socket_options(const struct CommSocketOptions *options) {
+    if (this->pool_)
+        this->pool_->sockets = *options;
+}
+
 SSL_CTX *CommTarget::get_ssl_ctx() const { return this->pool_ ? this->pool_->ssl_ctx : nullptr; }
 
 int CommTarget::has_idle_conn() const {
@@ -83,7 +88,7 @@ CommConnection *CommTarget::new_connection(int) { return new (std::nothrow) Comm
 CommService::CommService()
     : bind_addr_(nullptr), addrlen_(0), listen_timeout_(-1), response_timeout_(-1),
       ssl_accept_timeout_(-1), ssl_ctx_(nullptr), site_(nullptr), listener_(nullptr),
-      refs_(0), lock_{0}, conn_count_(0), draining_(false) {
+      refs_(0), lock_{0}, conn_count_(0), draining_(false), listening_now_(0) {
     this->limits_.first_byte_timeout = 10000;
     this->limits_.head_timeout = 30000;
     this->limits_.min_receive_rate = 240;
@@ -130,31 +135,57 @@ int CommService::drain(int max) {
     return CommServerMachine::drain(this, limit, CCR_DRAINED);
 }
 
+CommListener *CommService::ref_listener() const {
+    sys_lock(&this->lock_);
+    CommListener *listener = this->listener_;
+    if (listener)
+        pollable_ref(listener);
+    sys_unlock(&this->lock_);
+    return listener;
+}
+
+void CommService::pause_accepting() {
+    CommListener *listener = this->ref_listener();
+    if (listener) {
+        listener->hold_all(true);
+        listener->unref();
+    }
+}
+
+void CommService::resume_accepting() {
+    CommListener *listener = this->ref_listener();
+    if (listener) {
+        listener->hold_all(false);
+        listener->unref();
+    }
+}
+
+void CommService::share_listening() {
+    CommListener *listener = this->ref_listener();
+    if (listener) {
+        listener->share_all();
+        listener->unref();
+    }
+}
+
+bool CommService::is_shared() const {
+    CommListener *listener = this->ref_listener();
+    bool shared = listener && listener->is_shared();
+    if (listener)
+        listener->unref();
+    return shared;
+}
+
+int CommService::dup_listen_fd() const {
+    CommListener *listener = this->ref_listener();
+    errno = ENOTCONN;
+    int fd = listener ? sys_dup(listener->fd) : -1;
+    if (listener)
+        listener->unref();
+    return fd;
+}
+
 bool CommService::is_serving_here() const { return *sys_serving() == this; }
-
-const void *CommSession::begin_callback() const {
-    const void *before = *sys_serving();
-    *sys_serving() = this->entry_ ? this->entry_->service : nullptr;
-    return before;
-}
-
-const char *CommSession::get_tls_error() const {
-    return this->entry_ ? tls_error_text(&this->entry_->link) : "";
-}
-
-bool CommSession::get_tls_info(wf::TlsInfo *info) const {
-    CommConnEntry *entry = this->entry_;
-    if (!entry)
-        return false;
-    entry->set_lock();
-    bool agreed = entry->state != CommConnEntry::HANDSHAKING && tls_is_established(&entry->link);
-    if (agreed)
-        wf::detail::tls_describe(&entry->link, info);
-    entry->unlock();
-    return agreed;
-}
-
-void CommSession::end_callback(const void *before) { *sys_serving() = before; }
 
 uint64_t CommService::get_close_count(enum CommCloseReason reason) const {
     return __atomic_load_n(&this->close_counts_[reason], __ATOMIC_RELAXED);
@@ -222,67 +253,4 @@ void CommService::unlist(CommConnEntry *entry) {
         this->unlink(entry);
     this->conn_count_--;
     sys_unlock(&this->lock_);
-}
-
-CommSession::CommSession()
-    : target_(nullptr), conn_(nullptr), out_(nullptr), in_(nullptr), seq_(0), entry_(nullptr),
-      end_state_(0), end_error_(0), passive_(false) {}
-
-CommSession::~CommSession() {
-    if (!this->entry_)
-        return;
-    CommServerMachine::forsaken(this);
-    this->entry_->unref();
-}
-
-namespace {
-
-// Inside append() and abandon() the calling thread moves the machine, so the state can only be one
-// of these.
-bool is_receiving(const CommConnEntry *entry) {
-    return entry->state == CommConnEntry::RECEIVING || entry->state == CommConnEntry::S_RECEIVING;
-}
-
-} // namespace
-
-int CommMessageIn::feedback(const void *buf, size_t size) {
-    int n = -1;
-    if (!this->entry_) {
-        errno = ENOTCONN;
-        return -1;
-    }
-    this->entry_->set_lock();
-    if (is_receiving(this->entry_))
-        n = CommConnEntry::send_now(this->entry_, buf, size);
-    else
-        errno = ENOENT;
-    int error = errno;
-    this->entry_->unlock();
-    errno = error;
-    return n;
-}
-
-void CommMessageIn::renew() {
-    if (!this->entry_)
-        return;
-    this->entry_->set_lock();
-    this->entry_->renewed = true;
-    this->entry_->unlock();
-}
-
-void CommMessageIn::head_begins() {
-    if (!this->entry_)
-        return;
-    this->entry_->set_lock();
-    this->entry_->in_head = true;
-    this->entry_->unlock();
-}
-
-void CommMessageIn::head_complete() {
-    if (!this->entry_)
-        return;
-    this->entry_->set_lock();
-    this->entry_->in_head = false;
-    this->entry_->has_head = true;
-    this->entry_->unlock();
 }

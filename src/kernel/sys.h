@@ -67,6 +67,7 @@ SYS_FN int sys_socket_error(int fd); // SO_ERROR, taken and cleared
 SYS_FN bool sys_is_listening(int fd);
 SYS_FN int sys_set_nonblock(int fd);
 SYS_FN int sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+SYS_FN int sys_dup(int fd);        // close-on-exec
 SYS_FN int sys_open_reserve(void); // any descriptor, to be closed when there are no others left
 
 // The event back end.

@@ -80,6 +80,7 @@ static inline int sys_set_nonblock(int fd) {
 static inline int sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len) {
     return getsockname(fd, addr, len);
 }
+static inline int sys_dup(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
 static inline int sys_open_reserve(void) { return open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
 static inline int sys_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }

@@ -4,9 +4,11 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <new>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "kernel/openssl.h"
@@ -65,7 +67,7 @@ int WFServerBase::init(const struct sockaddr *bind_addr, socklen_t addrlen, cons
 }
 
 // Needs the mutex.
-int WFServerBase::bind(const struct sockaddr *bind_addr, socklen_t addrlen, const char *cert_file,
+int WFServerBase::open(const struct sockaddr *bind_addr, socklen_t addrlen, const char *cert_file,
                        const char *key_file) {
     if (this->init(bind_addr, addrlen, cert_file, key_file) == 0) {
         this->scheduler = wf::detail::runtime_scheduler();
@@ -97,15 +99,17 @@ int WFServerBase::start(const struct sockaddr *bind_addr, socklen_t addrlen, con
         errno = EINVAL;
         return -1;
     }
-    return this->bind(bind_addr, addrlen, cert_file, key_file);
+    return this->open(bind_addr, addrlen, cert_file, key_file);
 }
 
 int WFServerBase::start(int family, const char *host, unsigned short port) {
     return this->start(family, host, port, nullptr, nullptr);
 }
 
-int WFServerBase::start(int family, const char *host, unsigned short port, const char *cert_file,
-                        const char *key_file) {
+namespace {
+
+// The address to listen on; freed by the caller. NULL with errno.
+struct addrinfo *find_address(int family, const char *host, unsigned short port) {
     struct addrinfo hints = {};
     struct addrinfo *found = nullptr;
     char text[8];
@@ -114,35 +118,133 @@ int WFServerBase::start(int family, const char *host, unsigned short port, const
     hints.ai_socktype = SOCK_STREAM;
     snprintf(text, sizeof text, "%u", static_cast<unsigned>(port));
     int ret = getaddrinfo(host, text, &hints, &found);
-    if (ret != 0) {
-        if (ret != EAI_SYSTEM)
-            errno = EINVAL;
-        return -1;
-    }
-    ret = this->start(found->ai_addr, found->ai_addrlen, cert_file, key_file);
+    if (ret != 0 && ret != EAI_SYSTEM)
+        errno = EINVAL;
+    return ret == 0 ? found : nullptr;
+}
+
+void free_address(struct addrinfo *found) {
     int error = errno;
     freeaddrinfo(found);
     errno = error;
+}
+
+void close_quietly(int fd) {
+    int error = errno;
+    close(fd);
+    errno = error;
+}
+
+} // namespace
+
+int WFServerBase::start(int family, const char *host, unsigned short port, const char *cert_file,
+                        const char *key_file) {
+    struct addrinfo *found = find_address(family, host, port);
+    if (!found)
+        return -1;
+    int ret = this->start(found->ai_addr, found->ai_addrlen, cert_file, key_file);
+    free_address(found);
+    return ret;
+}
+
+int WFServerBase::bind(int family, const char *host, unsigned short port) {
+    std::lock_guard<std::mutex> lock(this->mutex);
+    if (this->phase != STOPPED || this->given_fd >= 0) {
+        errno = EALREADY;
+        return -1;
+    }
+    struct addrinfo *found = find_address(family, host, port);
+    if (!found)
+        return -1;
+    int on = 1;
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+                    ::bind(fd, found->ai_addr, found->ai_addrlen) < 0)) {
+        close_quietly(fd);
+        fd = -1;
+    }
+    free_address(found);
+    this->given_fd = fd;
+    return fd < 0 ? -1 : 0;
+}
+
+int WFServerBase::start(const char *cert_file, const char *key_file) {
+    std::lock_guard<std::mutex> lock(this->mutex);
+    if (this->phase != STOPPED || this->given_fd < 0) {
+        errno = this->phase != STOPPED ? EALREADY : ENOTCONN;
+        return -1;
+    }
+    return this->start_bound(cert_file, key_file);
+}
+
+// Listens on given_fd, which create_listen_fd() takes. Needs the mutex.
+int WFServerBase::start_bound(const char *cert_file, const char *key_file) {
+    struct sockaddr_storage addr = {};
+    socklen_t len = sizeof addr;
+    int ret = getsockname(this->given_fd, reinterpret_cast<struct sockaddr *>(&addr), &len);
+    if (ret == 0)
+        ret = this->open(reinterpret_cast<struct sockaddr *>(&addr), len, cert_file, key_file);
+    if (this->given_fd >= 0) {
+        close_quietly(this->given_fd);
+        this->given_fd = -1;
+    }
     return ret;
 }
 
 int WFServerBase::serve(int listen_fd, const char *cert_file, const char *key_file) {
-    struct sockaddr_storage addr = {};
-    socklen_t len = sizeof addr;
-    if (getsockname(listen_fd, reinterpret_cast<struct sockaddr *>(&addr), &len) < 0)
+    std::lock_guard<std::mutex> lock(this->mutex);
+    if (this->phase != STOPPED) {
+        errno = EALREADY;
         return -1;
+    }
     int copy = fcntl(listen_fd, F_DUPFD_CLOEXEC, 0);
     if (copy < 0)
         return -1;
-    this->given_fd = copy; // taken by create_listen_fd()
-    int ret = this->start(reinterpret_cast<struct sockaddr *>(&addr), len, cert_file, key_file);
-    if (this->given_fd >= 0) {
-        int error = errno;
+    if (this->given_fd >= 0)
         close(this->given_fd);
-        this->given_fd = -1;
-        errno = error;
+    this->given_fd = copy;
+    return this->start_bound(cert_file, key_file);
+}
+
+// A file without a server behind it refuses connections.
+static bool is_left_over(const struct sockaddr_un &addr, socklen_t len) {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool refused = fd >= 0 &&
+                   connect(fd, reinterpret_cast<const struct sockaddr *>(&addr), len) < 0 &&
+                   errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return refused;
+}
+
+int WFServerBase::start_unix(const char *path) {
+    struct sockaddr_un addr = {};
+    size_t size = path ? strlen(path) : 0;
+    if (size == 0 || size >= sizeof addr.sun_path) {
+        errno = size == 0 ? EINVAL : ENAMETOOLONG;
+        return -1;
+    }
+    addr.sun_family = AF_UNIX;
+    memcpy(addr.sun_path, path, size);
+    bool abstract = path[0] == '@';
+    if (abstract)
+        addr.sun_path[0] = '\0';
+    socklen_t len =
+        static_cast<socklen_t>(offsetof(struct sockaddr_un, sun_path) + size + (abstract ? 0 : 1));
+    if (!abstract && is_left_over(addr, len))
+        ::unlink(path);
+    int ret = this->start(reinterpret_cast<struct sockaddr *>(&addr), len);
+    if (ret == 0 && !abstract) {
+        std::lock_guard<std::mutex> lock(this->mutex);
+        this->unix_path = path;
     }
     return ret;
+}
+
+void WFServerBase::forget_path() {
+    if (!this->unix_path.empty() && !this->is_shared())
+        ::unlink(this->unix_path.c_str());
+    this->unix_path.clear();
 }
 
 int WFServerBase::create_listen_fd() {
@@ -178,6 +280,8 @@ int WFServerBase::get_listen_addr(struct sockaddr *addr_out, socklen_t *addrlen)
     std::lock_guard<std::mutex> lock(this->mutex);
     const struct sockaddr *addr;
     socklen_t len;
+    if (this->phase == STOPPED && this->given_fd >= 0) // bound, but not listening yet
+        return getsockname(this->given_fd, addr_out, addrlen);
     if (this->phase == STOPPED) {
         errno = ENOTCONN;
         return -1;
@@ -198,6 +302,7 @@ void WFServerBase::shutdown() {
         if (this->phase != RUNNING)
             return;
         this->phase = STOPPING;
+        this->forget_path();
     }
     this->scheduler->unbind(this);
 }

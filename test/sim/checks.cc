@@ -11,6 +11,7 @@
 
 #include "kernel/entry.h"
 #include "kernel/pool.h"
+#include "kernel/session.h"
 #include "kernel/sleep.h"
 #include "program.h"
 
@@ -59,7 +60,9 @@ void check_entry(const CommConnEntry *e) {
         world->fail("quiet, but a connection (%d, %s) has an unarmed deadline", e->fd, name);
     if (e->deadline < world->now - 200 * US)
         world->fail("quiet, but a connection (%d, %s) is past its deadline", e->fd, name);
-    if (e->aborted || e->job_posted || e->job_wanted)
+    if (e->watch && e->eof)
+        world->fail("quiet, but nobody was told that a peer has gone (%d, %s)", e->fd, name);
+    if (e->aborted || (e->canceled && e->session) || e->job_posted || e->job_wanted)
         world->fail("quiet, but a connection (%d, %s) has something to do", e->fd, name);
 }
 

@@ -246,17 +246,28 @@ void Listener::closed() {
     this->changed(0);
 }
 
+std::vector<std::shared_ptr<Listener>> Net::on_port(uint16_t port) {
+    std::vector<std::shared_ptr<Listener>> alive;
+    for (auto &weak : listening_[port]) {
+        std::shared_ptr<Listener> listener = weak.lock();
+        if (listener && !listener->is_closed)
+            alive.push_back(listener);
+    }
+    return alive;
+}
+
 int Net::listen(const std::shared_ptr<Listener> &listener) {
-    auto found = listening_.find(listener->port);
-    if (found != listening_.end() && !found->second.expired()) {
+    for (auto &other : this->on_port(listener->port)) {
+        if (other->reuse_port && listener->reuse_port)
+            continue;
         errno = EADDRINUSE;
         return -1;
     }
-    listening_[listener->port] = listener;
+    listening_[listener->port].push_back(listener);
     return 0;
 }
 
-void Net::unlisten(Listener *listener) { listening_.erase(listener->port); }
+void Net::unlisten(Listener *listener) { listener->is_closed = true; }
 
 size_t Net::draw_window() {
     return world->rng.between(world->tuning.window_least, world->tuning.window_most);
@@ -272,9 +283,11 @@ void Net::connect(const std::shared_ptr<Stream> &client, uint16_t port) {
 void Net::syn(const std::shared_ptr<Stream> &client, uint16_t port, int tries) {
     if (client->is_closed || port == PORT_SILENT)
         return;
-    auto found = listening_.find(port);
-    std::shared_ptr<Listener> listener = found == listening_.end() ? nullptr : found->second.lock();
-    if (!listener || listener->is_closed) {
+    std::vector<std::shared_ptr<Listener>> alive = this->on_port(port);
+    std::shared_ptr<Listener> listener;
+    if (!alive.empty())
+        listener = alive[world->rng.below(alive.size())];
+    if (!listener) {
         client->error = ECONNREFUSED;
         client->state = Stream::DEAD;
         client->changed(0);

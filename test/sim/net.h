@@ -81,6 +81,7 @@ public:
     bool fin_in = false, fin_out = false;
     bool is_closed = false;
     bool abortive = false;
+    bool reuse_port = false;
     bool no_space = false;
     int notices = 0;     // of room, under way to this end
     bool is_raw = false; // belongs to a scripted peer: no descriptor
@@ -100,6 +101,7 @@ struct Listener : File {
     void closed() override;
     uint16_t port = 0;
     size_t backlog = 0;
+    bool reuse_port = false;
     bool is_closed = false;
     std::deque<std::shared_ptr<Stream>> queue;
 };
@@ -151,7 +153,8 @@ private:
     void syn(const std::shared_ptr<Stream> &client, uint16_t port, int tries);
 
     std::vector<std::shared_ptr<File>> fds_;
-    std::map<uint16_t, std::weak_ptr<Listener>> listening_;
+    std::vector<std::shared_ptr<Listener>> on_port(uint16_t port);
+    std::map<uint16_t, std::vector<std::weak_ptr<Listener>>> listening_;
     uint16_t last_port_ = 20000;
 };
 

@@ -196,6 +196,15 @@ void Program::cancel_timer() {
     timer->unref();
 }
 
+void Program::cancel_request() {
+    if (cancels.empty())
+        return;
+    std::shared_ptr<Cancel> one = cancels[world->rng.below(cancels.size())];
+    one->tried = true;
+    if (wf::cancel(one->handle) == 0)
+        one->promised = true;
+}
+
 void Program::bind(Server *server) {
     Random &rng = world->rng;
     struct CommServiceLimits limits = {};
@@ -204,6 +213,11 @@ void Program::bind(Server *server) {
     limits.min_receive_rate = polite ? 0 : static_cast<int>(rng.below(2) * rng.spread(10, 2000));
     limits.max_connections = polite || rng.percent(60) ? 0 : static_cast<size_t>(rng.between(1, 6));
     server->set_limits(&limits);
+    struct CommListenOptions options;
+    options.accept_at_once = static_cast<int>(rng.below(3) * rng.below(20));
+    options.reuse_port = rng.percent(20);
+    server->set_listen_options(&options);
+    server->held = false;
     server->gone = server->stopped = false;
     if (sched.bind(server) == 0) {
         server->bound = true;
@@ -308,7 +322,20 @@ bool Program::set_up() {
 void Program::operation() {
     Random &rng = world->rng;
     Server *server = servers[rng.below(servers.size())].get();
-    switch (rng.below(14)) {
+    switch (rng.below(17)) {
+    case 14:
+    case 15:
+        this->cancel_request();
+        break;
+    case 16:
+        if (server->bound && !polite) {
+            server->held = !server->held;
+            if (server->held)
+                server->pause_accepting();
+            else
+                server->resume_accepting();
+        }
+        break;
     case 0:
     case 1:
     case 2:

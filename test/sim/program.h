@@ -20,6 +20,7 @@
 #include "net.h"
 #include "workflow/CommRequest.h"
 #include "workflow/CommScheduler.h"
+#include "workflow/wf/cancel.h"
 #include "world.h"
 
 namespace sim {
@@ -61,6 +62,7 @@ public:
 
     bool bound = false;   // by the program
     bool gone = true;     // handle_unbound was called
+    bool held = false;    // accepts nothing for now
     bool stopped = true;  // handle_stop was
     uint64_t entries = 0; // connections that became the kernel's
     int receive_ms = -1, send_ms = -1, keep_ms = 0;
@@ -83,6 +85,13 @@ struct Account {
     long fired = 0, canceled = 0;
 };
 
+// A request that may be cancelled, also when it is long gone.
+struct Cancel {
+    wf::CancelHandle handle;
+    bool tried = false;
+    bool promised = false; // the kernel said that it will end so
+};
+
 class Program {
 public:
     Program();
@@ -98,6 +107,7 @@ public:
     void start_request(int chain);
     void start_timer();
     void cancel_timer();
+    void cancel_request();
 
     CommScheduler sched;
     Account account;
@@ -107,6 +117,7 @@ public:
     bool finite = false; // every wait has an end
     uint32_t last_id = 0;
     std::list<Timer *> timers; // that may be cancelled
+    std::deque<std::shared_ptr<Cancel>> cancels;
     std::vector<std::unique_ptr<Server>> servers;
     std::vector<std::unique_ptr<Target>> targets;
 

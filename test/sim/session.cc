@@ -118,6 +118,18 @@ ClientTask::ClientTask(Program *program, CommSchedObject *object_in, bool hostil
     if (rng.percent(30))
         this->set_wait_timeout(
             rng.percent(30) ? 0 : some_timeout(true, 2000)); // else a thread of ours hangs
+    if (!program->polite && rng.percent(30)) {
+        cancel_ = std::make_shared<Cancel>();
+        cancel_->handle = this->get_cancel_handle();
+        program->cancels.push_back(cancel_);
+        std::shared_ptr<Cancel> oldest; // freed behind the change: freeing may turn the schedule
+        if (program->cancels.size() > 30) {
+            oldest = std::move(program->cancels.front());
+            program->cancels.pop_front();
+        }
+    }
+    if (!program->polite && rng.percent(20))
+        this->set_deadline(static_cast<int>(rng.spread(1, 4000)));
     program_->account.clients++;
     program_->account.begun++;
 }
@@ -158,6 +170,11 @@ int ClientTask::keep_alive_timeout() {
 
 void ClientTask::check_result(int result, int why) {
     Account &account = program_->account;
+    bool canceled = result == CS_STATE_ERROR && why == ECANCELED;
+    if (canceled && !(cancel_ && cancel_->tried) && !program_->ending)
+        world->fail("request %u was canceled by nobody", id_);
+    if (cancel_ && cancel_->promised && !canceled && result != CS_STATE_STOPPED)
+        world->fail("request %u was canceled, but ends with state %d, error %d", id_, result, why);
     if (result == CS_STATE_SUCCESS) {
         account.succeeded++;
         if (!in_ || !in_->complete)
@@ -192,7 +209,6 @@ void ClientTask::handle(int result, int why) {
     if (handled_++)
         world->fail("request %u was handled twice", id_);
     world->trace("request %u ends: state %d, error %d", id_, result, why);
-    this->check_result(result, why);
     if (in_)
         in_->over = true;
     CommRequest::handle(result, why);
@@ -200,6 +216,7 @@ void ClientTask::handle(int result, int why) {
 
 SubTask *ClientTask::done() {
     program_->user_code("done");
+    this->check_result(state, error);
     Program *program = program_;
     SubTask *next = nullptr;
     int chain = chain_;
@@ -314,8 +331,23 @@ void ServerSession::answer() {
     }
 }
 
+void ServerSession::watch() {
+    Program *program = program_;
+    std::shared_ptr<int> told = told_;
+    this->watch_peer([program, told]() {
+        program->user_code("the end of a peer");
+        if (++*told > 1)
+            world->fail("the end of a peer is told twice");
+    });
+}
+
 void ServerSession::act() {
     Random &rng = world->rng;
+    if (rng.percent(20)) {
+        this->watch();
+        if (rng.percent(50))
+            world->stall(rng.spread(1 * US, 20 * MS));
+    }
     if (rng.percent(10))
         program_->start_request(0);
     if (program_->polite) {

@@ -63,6 +63,7 @@ private:
     int send_ms_, receive_ms_, first_ms_, keep_ms_;
     int handled_ = 0;
     bool mute_;
+    std::shared_ptr<Cancel> cancel_;
     Time begun_;
     std::unique_ptr<FrameOut> out_;
     std::unique_ptr<FrameIn> in_;
@@ -84,10 +85,12 @@ private:
     void answer();
     void act();
     void push_first();
+    void watch();
 
     Program *program_;
     Server *server_;
     bool shown_ = false, replying_ = false, ended_ = false;
+    std::shared_ptr<int> told_ = std::make_shared<int>(0); // how often that the peer has gone
     std::unique_ptr<FrameOut> out_;
     FrameIn in_;
 };

@@ -75,6 +75,7 @@ int sys_listen(int fd, int backlog) {
     world->point(sim::AT_CALL);
     auto listener = std::make_shared<sim::Listener>();
     listener->port = stream(fd)->port;
+    listener->reuse_port = stream(fd)->reuse_port;
     listener->backlog = static_cast<size_t>(std::min(backlog, world->rng.number(2, 64)));
     if (net->listen(listener) < 0)
         return -1;
@@ -177,8 +178,13 @@ int sys_close(int fd) {
     return net->close(fd);
 }
 
-int sys_setsockopt(int fd, int, int, int) {
-    stream(fd);
+int sys_setsockopt(int fd, int level, int name, int value) {
+    auto file = net->as<sim::File>(fd);
+    auto socket = std::dynamic_pointer_cast<sim::Stream>(file);
+    if (!socket && !std::dynamic_pointer_cast<sim::Listener>(file))
+        world->fail("descriptor %d is no socket", fd);
+    if (socket && level == SOL_SOCKET && name == SO_REUSEPORT)
+        socket->reuse_port = value != 0;
     return 0;
 }
 
@@ -206,6 +212,13 @@ int sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len) {
     auto listener = net->as<sim::Listener>(fd);
     give_address(listener ? listener->port : stream(fd)->port, addr, len);
     return 0;
+}
+
+// Nothing in the simulated program asks for one.
+int sys_dup(int) {
+    world->point(sim::AT_CALL);
+    errno = EMFILE;
+    return -1;
 }
 
 int sys_open_reserve(void) {

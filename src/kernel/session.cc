@@ -1,0 +1,189 @@
+// Weft - sessions and incoming messages: what the kernel knows of them beside their connection
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/session.h"
+
+#include <errno.h>
+#include <new>
+
+#include "kernel/comm_waiter.h"
+#include "kernel/entry.h"
+#include "kernel/tls_context.h"
+
+using wf::CancelHandle;
+using wf::detail::CancelBlock;
+
+CommSession::CommSession()
+    : target_(nullptr), conn_(nullptr), out_(nullptr), in_(nullptr), seq_(0), entry_(nullptr),
+      end_state_(0), end_error_(0), deadline_(ENTRY_NEVER), lock_{0}, canceled_(false),
+      ended_(false), passive_(false), phase_(CSP_IDLE), waiter_(nullptr), cancel_block_(nullptr) {}
+
+CommSession::~CommSession() {
+    if (this->cancel_block_) {
+        sys_lock(&this->cancel_block_->lock);
+        this->cancel_block_->session = nullptr;
+        sys_unlock(&this->cancel_block_->lock);
+        this->cancel_block_->unref();
+    }
+    if (!this->entry_)
+        return;
+    CommServerMachine::forsaken(this);
+    this->entry_->unref();
+}
+
+void CommSession::set_deadline(int ms) { this->deadline_ = entry_after(sys_now(), ms); }
+
+bool CommSession::set_ended(bool ended) {
+    if (!this->cancel_block_)
+        return false;
+    sys_lock(&this->lock_);
+    this->ended_ = ended;
+    bool canceled = this->canceled_;
+    sys_unlock(&this->lock_);
+    return canceled;
+}
+
+bool CommSession::is_given_up() const {
+    return __atomic_load_n(&this->canceled_, __ATOMIC_RELAXED) ||
+           (this->has_deadline() && this->deadline_ <= sys_now());
+}
+
+bool CommSession::is_draining() const {
+    CommConnEntry *entry = this->passive_ ? this->entry_ : nullptr;
+    if (!entry || !entry->service->draining_)
+        return false;
+    entry->set_lock();
+    bool last = entry->input_size() == 0;
+    entry->unlock();
+    return last;
+}
+
+int CommSession::watch_peer(std::function<void()> gone) {
+    CommConnEntry *entry = this->passive_ ? this->entry_ : nullptr;
+    auto *watch = entry ? new (std::nothrow) wf::detail::PeerWatch{std::move(gone)} : nullptr;
+    if (!watch) {
+        errno = entry ? ENOMEM : ENOENT;
+        return -1;
+    }
+    entry->set_lock();
+    bool serving = entry->state == CommConnEntry::S_SERVING && entry->session == this;
+    if (serving) {
+        std::swap(watch, entry->watch);
+        entry->want_job(); // it may have gone already
+    }
+    entry->unlock();
+    delete watch;
+    if (!serving)
+        errno = ENOENT;
+    return serving ? 0 : -1;
+}
+
+CancelHandle CommSession::get_cancel_handle() {
+    if (!this->cancel_block_)
+        this->cancel_block_ = new CancelBlock(this);
+    a32_add(&this->cancel_block_->refs, 1);
+    return CancelHandle(this->cancel_block_);
+}
+
+namespace wf {
+
+CancelHandle::CancelHandle(const CancelHandle &other) : block_(other.block_) {
+    if (block_)
+        a32_add(&block_->refs, 1);
+}
+
+CancelHandle::~CancelHandle() {
+    if (block_)
+        block_->unref();
+}
+
+int cancel(const CancelHandle &handle) {
+    CancelBlock *block = handle.block_;
+    int ret = -1;
+    if (block) {
+        sys_lock(&block->lock);
+        if (block->session)
+            ret = CommClientMachine::cancel(block->session);
+        sys_unlock(&block->lock);
+    }
+    if (ret < 0)
+        errno = ENOENT;
+    return ret;
+}
+
+} // namespace wf
+
+const void *CommSession::begin_callback() const {
+    const void *before = *sys_serving();
+    *sys_serving() = this->entry_ ? this->entry_->service : nullptr;
+    return before;
+}
+
+const char *CommSession::get_tls_error() const {
+    return this->entry_ ? tls_error_text(&this->entry_->link) : "";
+}
+
+bool CommSession::get_tls_info(wf::TlsInfo *info) const {
+    CommConnEntry *entry = this->entry_;
+    if (!entry)
+        return false;
+    entry->set_lock();
+    bool agreed = entry->state != CommConnEntry::HANDSHAKING && tls_is_established(&entry->link);
+    if (agreed)
+        wf::detail::tls_describe(&entry->link, info);
+    entry->unlock();
+    return agreed;
+}
+
+void CommSession::end_callback(const void *before) { *sys_serving() = before; }
+
+namespace {
+
+// Inside append() and abandon() the calling thread moves the machine, so the state can only be one
+// of these.
+bool is_receiving(const CommConnEntry *entry) {
+    return entry->state == CommConnEntry::RECEIVING || entry->state == CommConnEntry::S_RECEIVING;
+}
+
+} // namespace
+
+int CommMessageIn::feedback(const void *buf, size_t size) {
+    int n = -1;
+    if (!this->entry_) {
+        errno = ENOTCONN;
+        return -1;
+    }
+    this->entry_->set_lock();
+    if (is_receiving(this->entry_))
+        n = CommConnEntry::send_now(this->entry_, buf, size);
+    else
+        errno = ENOENT;
+    int error = errno;
+    this->entry_->unlock();
+    errno = error;
+    return n;
+}
+
+void CommMessageIn::renew() {
+    if (!this->entry_)
+        return;
+    this->entry_->set_lock();
+    this->entry_->renewed = true;
+    this->entry_->unlock();
+}
+
+void CommMessageIn::head_begins() {
+    if (!this->entry_)
+        return;
+    this->entry_->set_lock();
+    this->entry_->in_head = true;
+    this->entry_->unlock();
+}
+
+void CommMessageIn::head_complete() {
+    if (!this->entry_)
+        return;
+    this->entry_->set_lock();
+    this->entry_->in_head = false;
+    this->entry_->has_head = true;
+    this->entry_->unlock();
+}
