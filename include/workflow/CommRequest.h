@@ -40,7 +40,8 @@ public:
         this->explicit_wait = true;
     }
 
-    // Begins the request. A canceled one ends at once. An immediate failure calls handle(CS_STATE_ERROR, errno) on this thread.
+    // Begins the request. A canceled one ends at once. An immediate failure calls
+    // handle(CS_STATE_ERROR, errno) on this thread.
     void dispatch() override;
 
 protected:

@@ -62,12 +62,14 @@ enum CommPhase {
 
 // How sockets are set up. Milliseconds, but where it says seconds; -1 leaves it to the system.
 struct CommSocketOptions {
-    bool no_delay;     // TCP_NODELAY: small answers leave at once. true
-    bool keep_alive;   // TCP keep-alive: finds peers that vanished without a word. true
-    int keep_idle;     // seconds without traffic until it asks. 60
-    int keep_interval; // seconds between questions. 15
-    int keep_count;    // unanswered ones until the connection is lost. 4
-    int user_timeout;  // how long sent bytes may stay unacknowledged (RFC 5482). -1
+    bool no_delay;      // TCP_NODELAY: small answers leave at once. true
+    bool keep_alive;    // TCP keep-alive: finds peers that vanished without a word. true
+    int keep_idle;      // seconds without traffic until it asks. 60
+    int keep_interval;  // seconds between questions. 15
+    int keep_count;     // unanswered ones until the connection is lost. 4
+    int user_timeout;   // how long sent bytes may stay unacknowledged (RFC 5482). -1
+    int receive_buffer; // bytes; what the system rounds and limits. -1
+    int send_buffer;    // likewise. -1
     CommSocketOptions();
 };
 
@@ -282,7 +284,7 @@ private:
     bool ended_;   // under lock_, and only of one that has a handle: no attempt is under way
     bool passive_; // made by a service
     uint8_t phase_;
-    bool set_ended(bool ended); // whether it was canceled
+    bool set_ended(bool ended);             // whether it was canceled
     CommWaiter *waiter_;                    // while it waits for a connection
     wf::detail::CancelBlock *cancel_block_; // shared with handles, once there was one
     friend class CommMessageIn;
@@ -365,6 +367,8 @@ public:
     int dup_listen_fd() const;
     // How many connections ended for this reason so far.
     uint64_t get_close_count(enum CommCloseReason reason) const;
+    // Of a datagram service: how many answers were thrown away because the socket took no more.
+    uint64_t get_dropped_count() const;
 
 protected:
     // Whether this thread is inside handle() of a session of this service.
@@ -408,9 +412,9 @@ private:
     struct CommListenOptions listening_;
     struct CommSocketOptions sockets_;
     struct job_site *site_;
-    class CommListener *listener_; // the first; the others hang on it
-    std::atomic<int> refs_;        // bound, and each connection
-    mutable struct weft_lock lock_;        // guards the two lists
+    class CommListener *listener_;  // the first; the others hang on it
+    std::atomic<int> refs_;         // bound, and each connection
+    mutable struct weft_lock lock_; // guards the two lists
     CommConnEntry *ages_[2][2]; // [used][newest]: connections without a request so far; the others,
                                 // by last found used
     std::atomic<size_t> conn_count_;
@@ -422,6 +426,7 @@ private:
     void link(CommConnEntry **ends, CommConnEntry *entry);
     void unlink(CommConnEntry *entry);
     uint64_t close_counts_[CCR_COUNT];
+    uint64_t dropped_;               // atomic
     std::atomic<int> listening_now_; // listeners that have not ended
     class CommListener *ref_listener() const;
     friend class CommConnEntry;
@@ -515,6 +520,8 @@ private:
     bool enter();
     void leave();
     int listen(CommService *service, int fd, bool own);
+    class CommListener *make_listener(CommService *service, int fd, bool own,
+                                      struct weft_poller *home);
     void listen_for_all(CommService *service, class CommListener *first);
 
     struct mpoller *pool_;

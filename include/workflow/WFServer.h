@@ -91,13 +91,11 @@ public:
     // process.
     int start_unix(const char *path);
 
-    // Takes the address now and listens later: with start() without arguments, or start() with the
-    // two files of TLS alone. In between nobody can connect, and get_listen_addr() tells the port.
+    // Takes the address now and listens later, with start_bound(): in the clear, or with TLS when
+    // both files are given. In between nobody can connect, and get_listen_addr() tells the port.
     int bind(int family, const char *host, unsigned short port);
-    int start() {
-        return this->start(static_cast<const char *>(NULL), static_cast<const char *>(NULL));
-    }
-    int start(const char *cert_file, const char *key_file);
+    int start_bound() { return this->start_bound(NULL, NULL); }
+    int start_bound(const char *cert_file, const char *key_file);
 
     // Before start: how sockets are set up, and how they listen.
     using CommService::set_listen_options;
@@ -168,7 +166,7 @@ private:
              const char *key_file);
     int open(const struct sockaddr *bind_addr, socklen_t addrlen, const char *cert_file,
              const char *key_file);
-    int start_bound(const char *cert_file, const char *key_file);
+    int open_given(const char *cert_file, const char *key_file);
     void free_tls();
     void forget_path();
     void check_not_inside(const char *what) const;

@@ -158,6 +158,7 @@ CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target
         return nullptr;
     CommConnection *conn = nullptr;
     int ret = sys_set_nonblock(fd);
+    bool datagrams = sys_socket_type(fd) == SOCK_DGRAM;
     if (ret == 0) {
         apply_socket_options(target->pool_->sockets, fd, target->addr_->sa_family);
         ret = sys_connect(fd, target->addr_, target->addrlen_);
@@ -170,6 +171,8 @@ CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target
             new (std::nothrow) CommClientEntry(comm, home, fd, &ops, CommConnEntry::CONNECTING);
         if (entry) {
             a32_add(&home->load, 1);
+            if (datagrams)
+                entry->link.ops = &transport_datagram;
             entry->conn = conn;
             entry->target = target;
             entry->site = target->pool_->site;

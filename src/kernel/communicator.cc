@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "kernel/entry.h"
-#include "kernel/listener.h"
+#include "kernel/datagram.h"
 #include "kernel/sleep.h"
 
 int Communicator::init(size_t poller_threads, size_t handler_threads) {
@@ -144,12 +143,18 @@ int Communicator::bind(CommService *service) {
     return ret;
 }
 
+CommListener *Communicator::make_listener(CommService *service, int fd, bool own,
+                                          struct weft_poller *home) {
+    if (sys_socket_type(fd) == SOCK_DGRAM)
+        return new (std::nothrow) CommDatagramSocket(this, service, fd, own, home);
+    return new (std::nothrow) CommListener(this, service, fd, own, home);
+}
+
 int Communicator::listen(CommService *service, int fd, bool own) {
     CommListener *listener = nullptr;
     bool each = service->listening_.reuse_port && own;
     if (mpoller_staff(this->pool_) == 0) {
-        listener = new (std::nothrow)
-            CommListener(this, service, fd, own, each ? &this->pool_->pollers[0] : nullptr);
+        listener = make_listener(service, fd, own, each ? &this->pool_->pollers[0] : nullptr);
         errno = ENOMEM;
     }
     if (!listener) {
@@ -182,8 +187,7 @@ void Communicator::listen_for_all(CommService *service, CommListener *first) {
         if (fd < 0)
             return;
         CommListener *listener =
-            own ? new (std::nothrow) CommListener(this, service, fd, own, &this->pool_->pollers[i])
-                : nullptr;
+            own ? make_listener(service, fd, own, &this->pool_->pollers[i]) : nullptr;
         if (!listener) {
             sys_close(fd);
             return;

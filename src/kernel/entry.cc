@@ -13,8 +13,6 @@
 
 namespace {
 
-constexpr int SEND_VECTORS = 1024; // the most that one sendmsg takes (UIO_MAXIOV)
-
 constexpr uint16_t bit(CommConnEntry::State s) { return static_cast<uint16_t>(1u << s); }
 
 // Legal edges: row = from, bits = to.
@@ -26,7 +24,8 @@ constexpr uint16_t EDGES[CommConnEntry::STATE_COUNT] = {
     /* RECEIVING    */ bit(CommConnEntry::PARKED) | bit(CommConnEntry::CLOSING),
     /* PARKED       */ bit(CommConnEntry::SENDING) | bit(CommConnEntry::CLOSING),
     /* CLOSING      */ 0,
-    /* S_ACCEPTED   */ bit(CommConnEntry::S_HANDSHAKING) | bit(CommConnEntry::S_AWAITING),
+    /* S_ACCEPTED   */ bit(CommConnEntry::S_HANDSHAKING) | bit(CommConnEntry::S_AWAITING) |
+        bit(CommConnEntry::S_SERVING) | bit(CommConnEntry::S_CLOSING),
     /* S_HANDSHAKING*/ bit(CommConnEntry::S_AWAITING) | bit(CommConnEntry::S_LINGERING) |
         bit(CommConnEntry::S_CLOSING),
     /* S_AWAITING   */ bit(CommConnEntry::S_RECEIVING) | bit(CommConnEntry::S_CLOSING),
@@ -106,6 +105,8 @@ void CommConnEntry::note(uint32_t events) {
 int CommConnEntry::append(CommSession *session, const char *buf, size_t size, size_t *taken) {
     int result = 0;
     *taken = 0;
+    if (size == 0) // a datagram without bytes
+        return session->in_->append(buf, taken);
     while (result == 0 && *taken < size) {
         size_t n = size - *taken;
         result = session->in_->append(buf + *taken, &n);
@@ -179,14 +180,14 @@ void CommConnEntry::tend(struct weft_poller *driver) {
         if (!closed)
             shut(driver);
     } else {
-        if (slot == POLLER_NO_SLOT) {
+        if (slot == POLLER_NO_SLOT && fd >= 0) {
             polls_write = want_write;
             uint32_t events = EPOLLIN | EPOLLRDHUP | EPOLLET | (want_write ? EPOLLOUT : 0u);
             if (poller_register(driver, this, events) < 0) {
                 send_error = errno;
                 aborted = job_wanted = true;
             }
-        } else if (want_write && !polls_write) {
+        } else if (want_write && !polls_write && fd >= 0) {
             polls_write = true;
             if (poller_modify(driver, this, EPOLLIN | EPOLLRDHUP | EPOLLET | EPOLLOUT) < 0) {
                 send_error = errno;
@@ -211,11 +212,7 @@ void CommConnEntry::shut(struct weft_poller *driver) {
         poller_unregister(driver, this, false);
         unref();
     }
-    if (close_reason == CCR_ABORTED && service)
-        sys_set_abortive(fd);
-    else
-        link.ops->leave(&link);
-    sys_close(fd);
+    link.ops->close(&link, close_reason == CCR_ABORTED && service);
     link.fd = fd = -1;
     a32_sub(&poller->load, 1);
     closed = true;
@@ -271,6 +268,10 @@ IoResult CommConnEntry::take(const struct transport *ops_in, char *buf, size_t *
     while (n < 0 && errno == EINTR);
     if (link.held > 0) // an answer to the peer's machinery, which the socket did not take
         await_room();
+    if (n == TRANSPORT_EMPTY) {
+        *size = 0;
+        return IoResult::DONE;
+    }
     if (n > 0) {
         // A short read ends the data, unless an end of the stream stands behind it.
         if (drained && !hangup)
@@ -298,9 +299,7 @@ namespace {
 IoResult write_vectors(CommConnEntry *entry, struct iovec *vectors, int count, int *done) {
     *done = 0;
     while (*done < count) {
-        int left = count - *done;
-        ssize_t n = entry->link.ops->send(&entry->link, vectors + *done,
-                                          left < SEND_VECTORS ? left : SEND_VECTORS);
+        ssize_t n = entry->link.ops->send(&entry->link, vectors + *done, count - *done);
         if (n < 0) {
             if (errno == EINTR)
                 continue;

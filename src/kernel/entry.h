@@ -242,7 +242,7 @@ private:
     struct sockaddr_in6 room_; // larger addresses (Unix sockets) are not kept
 };
 
-class CommServerEntry final : public CommConnEntry {
+class CommServerEntry : public CommConnEntry {
 public:
     using CommConnEntry::CommConnEntry;
     CommPeer peer;
@@ -302,11 +302,15 @@ private:
 
 // The server machine (server_machine.cc). The same rule for locks.
 class CommServerMachine {
+    friend class CommDatagramSocket;
+
 public:
     // A new descriptor, which becomes the machine's.
     // `home` is NULL when it shall be dealt to any poller.
     static void accepted(Communicator *comm, CommService *service, struct weft_poller *home, int fd,
                          const struct sockaddr *addr, socklen_t len);
+    static void datagram(Communicator *comm, CommService *service, class CommDatagramSocket *socket,
+                         const char *buf, size_t size, const struct sockaddr *from, socklen_t len);
     static int reply(CommSession *session);
     static int shutdown(CommSession *session);
     static int push(CommSession *session, const void *buf, size_t size);
@@ -316,8 +320,13 @@ public:
     // Moves the machine on as far as it goes. Lets the lock go.
     static void run(CommConnEntry *entry) WEFT_TSA(release_capability(entry->mutex));
     static const struct pollable_ops ops;
+    static const struct pollable_ops datagram_ops;
 
 private:
+    static void count(CommService *service, CommCloseReason reason);
+    static void abort_all(CommService *service, struct weft_poller *home);
+    static void settle(class CommServerEntry *entry, CommService *service, CommConnection *conn,
+                       const struct sockaddr *from, socklen_t len);
     static bool make_room(CommService *service);
     static bool open_tls(CommConnEntry *entry);
     static bool shake_hands(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
@@ -350,6 +359,8 @@ private:
         WEFT_TSA(requires_capability(entry->mutex));
     static void on_event(struct pollable *node, uint32_t events);
     static void on_release(struct pollable *node);
+    static void on_datagram_release(struct pollable *node);
+    static void leave_service(CommService *service);
 };
 
 #endif

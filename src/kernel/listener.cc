@@ -61,12 +61,13 @@ int CommListener::open(CommService *service, bool *own) {
     socklen_t len = sizeof addr;
     bool ok = sys_set_nonblock(fd) == 0;
     *own = ok && !sys_is_listening(fd);
+    bool stream = sys_socket_type(fd) == SOCK_STREAM;
     int family = service->bind_addr_->sa_family;
     const CommListenOptions &options = service->listening_;
     if (*own)
         ok = (is_bound(fd) || (apply_before_bind(options, fd, family) == 0 &&
                                sys_bind(fd, service->bind_addr_, service->addrlen_) == 0)) &&
-             sys_listen(fd, options.backlog) == 0;
+             (!stream || sys_listen(fd, options.backlog) == 0);
     if (ok) {
         apply_socket_options(service->sockets_, fd, family);
         apply_to_listener(options, fd, family);
@@ -101,13 +102,17 @@ void CommListener::stop(int error) {
         return;
     if (error)
         stop_error_ = error;
-    if (a32_load(&own_)) // nobody can connect any more when this returns; the poller closes the
-                         // descriptor
+    if (a32_load(&own_) && sys_is_listening(fd)) // nobody can connect any more when this returns;
+                                                 // the poller closes the descriptor
         sys_shutdown(fd, SHUT_RDWR);
     poller_do(poller, &stop_order_);
 }
 
-void CommListener::on_abort(struct pollable *node) { static_cast<CommListener *>(node)->stop(0); }
+void CommListener::on_abort(struct pollable *node) {
+    CommListener *self = static_cast<CommListener *>(node);
+    self->stop(0);
+    self->abort_sessions();
+}
 
 void CommListener::run_stop(struct weft_msg *msg, struct weft_poller *poller) {
     CommListener *self = static_cast<Part<weft_msg> *>(msg)->listener;
@@ -145,21 +150,25 @@ void CommListener::on_release(struct pollable *node) {
         service->handle_unbound();
 }
 
-void CommListener::on_event(struct pollable *node, uint32_t) {
+void CommListener::on_event(struct pollable *node, uint32_t events) {
     CommListener *self = static_cast<CommListener *>(node);
     struct mpoller *pool = self->comm_->get_pool();
+    const struct worker *worker = sys_self();
     // Counted first: a stop that is not seen below comes later, and the end then waits for what is
     // accepted here.
     mpoller_enter(pool);
+    if (events & EPOLLOUT)
+        self->can_write();
     int most = self->service_->listening_.accept_at_once;
     for (int i = 0; (most <= 0 || i < most) && !a32_load(&self->stopped_); i++) {
-        if (!self->accept_one())
+        // Whoever lost the poller leaves the rest to its successor, who is told again.
+        if (!self->take_one() || (worker && worker->poller != self->poller))
             break;
     }
     mpoller_leave(pool);
 }
 
-bool CommListener::accept_one() {
+bool CommListener::take_one() {
     struct sockaddr_storage addr;
     socklen_t len = sizeof addr;
     int conn = sys_accept(fd, reinterpret_cast<struct sockaddr *>(&addr), &len);
@@ -290,6 +299,10 @@ struct CommListener::HoldOrder {
 
 void CommListener::hold(bool held) {
     a32_store(&held_, held ? 1 : 0);
+    renew_interest();
+}
+
+void CommListener::renew_interest() {
     if (!comm_->enter())
         return;
     HoldOrder *made = new (std::nothrow) HoldOrder(this);

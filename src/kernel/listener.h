@@ -26,6 +26,7 @@ public:
     // errno.
     static int open(CommService *service, bool *own);
     void start();
+    virtual ~CommListener() = default;
     // Drops the service's reference.
     void unref() { pollable_unref(this); }
     // Ends listening; any thread.
@@ -39,6 +40,20 @@ public:
     void share_all();
     bool is_shared() const { return a32_load(&own_) == 0; }
 
+protected:
+    // Takes one newcomer. False when there is none.
+    virtual bool take_one();
+    // The descriptor takes bytes, which is asked for as long as wants_write().
+    virtual void can_write() {}
+    virtual bool wants_write() const { return false; }
+    // The engine ends; called by the driver, inside an order.
+    virtual void abort_sessions() {}
+    // What is asked for has changed.
+    void renew_interest();
+    void count_dropped() { __atomic_fetch_add(&service_->dropped_, 1, __ATOMIC_RELAXED); }
+    Communicator *get_comm() const { return comm_; }
+    CommService *get_service() const { return service_; }
+
 private:
     static const struct pollable_ops ops;
     static void on_event(struct pollable *node, uint32_t events);
@@ -51,9 +66,11 @@ private:
     static void run_ended(struct weft_job *job);
     static void run_let_go(struct weft_job *job);
     struct HoldOrder;
-    uint32_t interest() const { return a32_load(&held_) ? 0u : static_cast<uint32_t>(EPOLLIN); }
+    uint32_t interest() const {
+        return (a32_load(&held_) ? 0u : static_cast<uint32_t>(EPOLLIN)) |
+               (wants_write() ? static_cast<uint32_t>(EPOLLOUT) : 0u);
+    }
     void hold(bool held);
-    bool accept_one();
     bool refuse_without_fd();
     void pause();
 

@@ -40,11 +40,6 @@ bool is_between(const CommConnEntry *entry) {
            entry->state == CommConnEntry::S_RECEIVING || entry->state == CommConnEntry::S_SERVING;
 }
 
-void count_close(CommService *service, uint64_t *counts, CommCloseReason reason) {
-    (void)service;
-    __atomic_fetch_add(&counts[reason], 1, __ATOMIC_RELAXED);
-}
-
 } // namespace
 
 const struct pollable_ops CommServerMachine::ops = {on_event, on_release, CommConnEntry::on_abort};
@@ -71,6 +66,10 @@ void CommServerMachine::on_release(struct pollable *node) {
     CommServerEntry *entry = static_cast<CommServerEntry *>(node);
     CommService *service = entry->service;
     delete entry;
+    leave_service(service);
+}
+
+void CommServerMachine::leave_service(CommService *service) {
     if (--service->refs_ == 0)
         service->handle_unbound();
 }
@@ -146,12 +145,31 @@ bool CommServerMachine::step(CommConnEntry *entry, CommOutcome *out) {
     }
 }
 
+void CommServerMachine::count(CommService *service, CommCloseReason reason) {
+    __atomic_fetch_add(&service->close_counts_[reason], 1, __ATOMIC_RELAXED);
+}
+
+// A new connection finds its place: in its service, with its peer's address.
+void CommServerMachine::settle(CommServerEntry *entry, CommService *service, CommConnection *conn,
+                               const struct sockaddr *from, socklen_t len) {
+    entry->peer.set(entry, from, len);
+    entry->target = &entry->peer;
+    entry->service = service;
+    entry->conn = conn;
+    if (service->site_) {
+        a32_add(&service->site_->refs, 1);
+        entry->site = service->site_;
+    }
+    service->refs_++;
+    service->list_fresh(entry);
+}
+
 void CommServerMachine::accepted(Communicator *comm, CommService *service, struct weft_poller *home,
                                  int fd, const struct sockaddr *addr, socklen_t len) {
     bool full = service->limits_.max_connections > 0 &&
                 service->conn_count_ >= service->limits_.max_connections;
     if (full && !make_room(service)) {
-        count_close(service, service->close_counts_, CCR_REFUSED_FULL);
+        count(service, CCR_REFUSED_FULL);
         sys_close(fd);
         return;
     }
@@ -166,20 +184,11 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, struc
     if (!entry) {
         a32_sub(&home->load, 1);
         delete conn;
-        count_close(service, service->close_counts_, CCR_REFUSED_FULL);
+        count(service, CCR_REFUSED_FULL);
         sys_close(fd);
         return;
     }
-    entry->peer.set(entry, addr, len);
-    entry->target = &entry->peer;
-    entry->service = service;
-    entry->conn = conn;
-    if (service->site_) {
-        a32_add(&service->site_->refs, 1);
-        entry->site = service->site_;
-    }
-    service->refs_++;
-    service->list_fresh(entry);
+    settle(entry, service, conn, addr, len);
     entry->set_lock();
     entry->set_state(service->ssl_ctx_ ? CommConnEntry::S_HANDSHAKING : CommConnEntry::S_AWAITING);
     entry->began = entry->listed_at;
@@ -195,7 +204,7 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, struc
 // may matter linger.
 void CommServerMachine::close(CommConnEntry *entry, CommCloseReason reason) {
     entry->close_reason = static_cast<uint8_t>(reason);
-    count_close(entry->service, entry->service->close_counts_, reason);
+    count(entry->service, reason);
     entry->begin_close(CommConnEntry::S_CLOSING);
 }
 

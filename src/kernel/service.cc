@@ -88,7 +88,7 @@ CommConnection *CommTarget::new_connection(int) { return new (std::nothrow) Comm
 CommService::CommService()
     : bind_addr_(nullptr), addrlen_(0), listen_timeout_(-1), response_timeout_(-1),
       ssl_accept_timeout_(-1), ssl_ctx_(nullptr), site_(nullptr), listener_(nullptr),
-      refs_(0), lock_{0}, conn_count_(0), draining_(false), listening_now_(0) {
+      refs_(0), lock_{0}, conn_count_(0), draining_(false), dropped_(0), listening_now_(0) {
     this->limits_.first_byte_timeout = 10000;
     this->limits_.head_timeout = 30000;
     this->limits_.min_receive_rate = 240;
@@ -186,6 +186,10 @@ int CommService::dup_listen_fd() const {
 }
 
 bool CommService::is_serving_here() const { return *sys_serving() == this; }
+
+uint64_t CommService::get_dropped_count() const {
+    return __atomic_load_n(&this->dropped_, __ATOMIC_RELAXED);
+}
 
 uint64_t CommService::get_close_count(enum CommCloseReason reason) const {
     return __atomic_load_n(&this->close_counts_[reason], __ATOMIC_RELAXED);

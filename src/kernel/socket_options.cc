@@ -9,7 +9,7 @@
 
 CommSocketOptions::CommSocketOptions()
     : no_delay(true), keep_alive(true), keep_idle(60), keep_interval(15), keep_count(4),
-      user_timeout(-1) {}
+      user_timeout(-1), receive_buffer(-1), send_buffer(-1) {}
 
 CommListenOptions::CommListenOptions()
     : backlog(4096), defer_accept(0), accept_at_once(32), reuse_port(false), dual_stack(true) {}
@@ -27,7 +27,9 @@ bool is_ip(int family) { return family == AF_INET || family == AF_INET6; }
 } // namespace
 
 void apply_socket_options(const CommSocketOptions &options, int fd, int family) {
-    if (!is_ip(family))
+    set_if(fd, SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
+    set_if(fd, SOL_SOCKET, SO_SNDBUF, options.send_buffer);
+    if (!is_ip(family) || sys_socket_type(fd) != SOCK_STREAM)
         return;
     set_if(fd, IPPROTO_TCP, TCP_NODELAY, options.no_delay ? 1 : 0);
     if (options.keep_alive) {
@@ -46,6 +48,6 @@ int apply_before_bind(const CommListenOptions &options, int fd, int family) {
 }
 
 void apply_to_listener(const CommListenOptions &options, int fd, int family) {
-    if (is_ip(family) && options.defer_accept > 0)
+    if (is_ip(family) && options.defer_accept > 0 && sys_socket_type(fd) == SOCK_STREAM)
         sys_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, options.defer_accept);
 }

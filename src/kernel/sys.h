@@ -59,6 +59,11 @@ SYS_FN int sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
 SYS_FN ssize_t sys_recv(int fd, char *buf, size_t size);
 // Never raises SIGPIPE.
 SYS_FN ssize_t sys_sendv(int fd, const struct iovec *vectors, int count);
+// One datagram, from or to an address.
+SYS_FN ssize_t sys_recvfrom(int fd, char *buf, size_t size, struct sockaddr *from, socklen_t *len);
+SYS_FN ssize_t sys_sendto(int fd, const struct iovec *vectors, int count, const struct sockaddr *to,
+                          socklen_t len);
+SYS_FN int sys_socket_type(int fd); // SOCK_STREAM and so on; -1
 SYS_FN int sys_shutdown(int fd, int how);
 SYS_FN int sys_close(int fd);
 SYS_FN int sys_setsockopt(int fd, int level, int name, int value);

@@ -47,6 +47,25 @@ static inline ssize_t sys_sendv(int fd, const struct iovec *vectors, int count) 
     m.msg_iovlen = (size_t)count;
     return sendmsg(fd, &m, MSG_NOSIGNAL);
 }
+static inline ssize_t sys_recvfrom(int fd, char *buf, size_t size, struct sockaddr *from,
+                                   socklen_t *len) {
+    return recvfrom(fd, buf, size, 0, from, len);
+}
+static inline ssize_t sys_sendto(int fd, const struct iovec *vectors, int count,
+                                 const struct sockaddr *to, socklen_t len) {
+    struct msghdr m;
+    memset(&m, 0, sizeof m);
+    m.msg_name = (void *)to;
+    m.msg_namelen = len;
+    m.msg_iov = (struct iovec *)vectors;
+    m.msg_iovlen = (size_t)count;
+    return sendmsg(fd, &m, MSG_NOSIGNAL);
+}
+static inline int sys_socket_type(int fd) {
+    int type = -1;
+    socklen_t len = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 ? type : -1;
+}
 static inline int sys_shutdown(int fd, int how) { return shutdown(fd, how); }
 static inline int sys_close(int fd) { return close(fd); }
 static inline int sys_setsockopt(int fd, int level, int name, int value) {

@@ -19,13 +19,20 @@
 extern "C" {
 #endif
 
+struct datagram_peer;
 struct tls;
 struct transport;
+
+// What receive() answers for a message without bytes, which only datagrams can be.
+enum { TRANSPORT_EMPTY = -2 };
 
 // One connected descriptor, embedded in its connection. The descriptor is the connection's.
 struct weft_link {
     const struct transport *ops;
-    struct tls *tls; // owned; NULL on plain links
+    union {
+        struct tls *tls;            // owned; NULL on plain links
+        struct datagram_peer *peer; // of datagram.h; part of the connection
+    };
     uint32_t held;
     int fd;
     // Of the last failure: 0, or what SSL_get_error() said, and then errno says nothing.
@@ -44,13 +51,16 @@ struct transport {
     int (*flush)(struct weft_link *link);
     // Ends our sending, behind what is held; the peer's goes on.
     int (*finish)(struct weft_link *link);
-    // Last words before the descriptor is closed; not waited for.
-    void (*leave)(struct weft_link *link);
+    // Closes the descriptor, if it is the connection's own; last words are sent and not waited for.
+    // Abortive: the peer sees a reset.
+    void (*close)(struct weft_link *link, bool abortive);
     void (*destroy)(struct weft_link *link);
 };
 
 // Bytes as they are, on a stream socket.
 extern const struct transport transport_plain;
+// Messages as they are, on a connected datagram socket: each send is one, each receive is one.
+extern const struct transport transport_datagram;
 
 static inline void link_init(struct weft_link *link, int fd) {
     link->ops = &transport_plain;

@@ -8,8 +8,10 @@ static ssize_t plain_receive(struct weft_link *link, char *buf, size_t size, boo
     return n;
 }
 
+enum { VECTORS = 1024 }; // the most that one sendmsg takes (UIO_MAXIOV)
+
 static ssize_t plain_send(struct weft_link *link, const struct iovec *vectors, int count) {
-    return sys_sendv(link->fd, vectors, count);
+    return sys_sendv(link->fd, vectors, count < VECTORS ? count : VECTORS);
 }
 
 static int plain_flush(struct weft_link *link) {
@@ -19,7 +21,13 @@ static int plain_flush(struct weft_link *link) {
 
 static int plain_finish(struct weft_link *link) { return sys_shutdown(link->fd, SHUT_WR); }
 
-static void plain_leave(struct weft_link *link) { (void)link; }
+static void plain_close(struct weft_link *link, bool abortive) {
+    if (abortive)
+        sys_set_abortive(link->fd);
+    sys_close(link->fd);
+}
+
+static void plain_destroy(struct weft_link *link) { (void)link; }
 
 const struct transport transport_plain = {
     .handshake = NULL,
@@ -27,6 +35,6 @@ const struct transport transport_plain = {
     .send = plain_send,
     .flush = plain_flush,
     .finish = plain_finish,
-    .leave = plain_leave,
-    .destroy = plain_leave,
+    .close = plain_close,
+    .destroy = plain_destroy,
 };

@@ -268,9 +268,12 @@ static void say_goodbye(struct weft_link *link) {
     openssl.ERR_clear_error();
 }
 
-static void tls_leave(struct weft_link *link) {
-    if (link->held == 0)
+static void tls_close(struct weft_link *link, bool abortive) {
+    if (abortive)
+        sys_set_abortive(link->fd);
+    else if (link->held == 0)
         say_goodbye(link);
+    sys_close(link->fd);
 }
 
 static int tls_finish(struct weft_link *link) {
@@ -292,7 +295,7 @@ static const struct transport transport_tls = {
     .send = tls_send,
     .flush = tls_flush,
     .finish = tls_finish,
-    .leave = tls_leave,
+    .close = tls_close,
     .destroy = tls_destroy,
 };
 
@@ -327,18 +330,19 @@ int tls_open(struct weft_link *link, SSL_CTX *ctx, enum tls_side side) {
     return 0;
 }
 
-SSL *tls_ssl(const struct weft_link *link) { return link->tls ? link->tls->ssl : NULL; }
-
-bool tls_is_established(const struct weft_link *link) {
-    return link->tls && link->tls->established;
+// Other transports keep other things in that place.
+static struct tls *of(const struct weft_link *link) {
+    return link->ops == &transport_tls ? link->tls : NULL;
 }
 
-const char *tls_error_text(const struct weft_link *link) {
-    return link->tls ? link->tls->text : "";
-}
+SSL *tls_ssl(const struct weft_link *link) { return of(link) ? link->tls->ssl : NULL; }
+
+bool tls_is_established(const struct weft_link *link) { return of(link) && link->tls->established; }
+
+const char *tls_error_text(const struct weft_link *link) { return of(link) ? link->tls->text : ""; }
 
 SSL_SESSION *tls_get_session(struct weft_link *link) {
-    struct tls *tls = link->tls;
+    struct tls *tls = of(link);
     if (!tls || tls->offered || tls->failed)
         return NULL;
     SSL_SESSION *session = openssl.SSL_get1_session(tls->ssl);

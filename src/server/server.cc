@@ -39,10 +39,6 @@ void WFServerBase::reset() {
 int WFServerBase::init(const struct sockaddr *bind_addr, socklen_t addrlen, const char *cert_file,
                        const char *key_file) {
     enum TransportType type = this->params.transport_type;
-    if (type == TT_UDP) {
-        errno = EPROTONOSUPPORT;
-        return -1;
-    }
     bool tls = cert_file && key_file;
     if (!tls && (cert_file || key_file || type == TT_TCP_SSL || type == TT_SCTP_SSL)) {
         errno = EINVAL;
@@ -157,7 +153,8 @@ int WFServerBase::bind(int family, const char *host, unsigned short port) {
     if (!found)
         return -1;
     int on = 1;
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int type = this->params.transport_type == TT_UDP ? SOCK_DGRAM : SOCK_STREAM;
+    int fd = socket(found->ai_family, type | SOCK_CLOEXEC, 0);
     if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
                     ::bind(fd, found->ai_addr, found->ai_addrlen) < 0)) {
         close_quietly(fd);
@@ -168,17 +165,17 @@ int WFServerBase::bind(int family, const char *host, unsigned short port) {
     return fd < 0 ? -1 : 0;
 }
 
-int WFServerBase::start(const char *cert_file, const char *key_file) {
+int WFServerBase::start_bound(const char *cert_file, const char *key_file) {
     std::lock_guard<std::mutex> lock(this->mutex);
     if (this->phase != STOPPED || this->given_fd < 0) {
         errno = this->phase != STOPPED ? EALREADY : ENOTCONN;
         return -1;
     }
-    return this->start_bound(cert_file, key_file);
+    return this->open_given(cert_file, key_file);
 }
 
 // Listens on given_fd, which create_listen_fd() takes. Needs the mutex.
-int WFServerBase::start_bound(const char *cert_file, const char *key_file) {
+int WFServerBase::open_given(const char *cert_file, const char *key_file) {
     struct sockaddr_storage addr = {};
     socklen_t len = sizeof addr;
     int ret = getsockname(this->given_fd, reinterpret_cast<struct sockaddr *>(&addr), &len);
@@ -203,7 +200,7 @@ int WFServerBase::serve(int listen_fd, const char *cert_file, const char *key_fi
     if (this->given_fd >= 0)
         close(this->given_fd);
     this->given_fd = copy;
-    return this->start_bound(cert_file, key_file);
+    return this->open_given(cert_file, key_file);
 }
 
 // A file without a server behind it refuses connections.
@@ -259,8 +256,9 @@ int WFServerBase::create_listen_fd() {
     this->get_addr(&addr, &len);
     bool sctp =
         this->params.transport_type == TT_SCTP || this->params.transport_type == TT_SCTP_SSL;
-    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, sctp ? IPPROTO_SCTP : 0);
-    if (fd >= 0)
+    int type = this->params.transport_type == TT_UDP ? SOCK_DGRAM : SOCK_STREAM;
+    int fd = socket(addr->sa_family, type | SOCK_CLOEXEC, sctp ? IPPROTO_SCTP : 0);
+    if (fd >= 0 && type == SOCK_STREAM) // for datagrams it would share the port
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     return fd;
 }

@@ -5,8 +5,10 @@
 // when the program is over.
 #include <algorithm>
 #include <errno.h>
+#include <map>
 #include <string.h>
 
+#include "datagrams.h"
 #include "program.h"
 #include "toy.h"
 
@@ -387,6 +389,50 @@ void spawn_client_peer(Program *program, Server *server) {
         if (secure && !shake_hands(program, &peer))
             return;
         play_client(program, &peer);
+    });
+}
+
+// Sends requests, some of them no messages at all, and looks at what comes back.
+static void play_datagrams(Program *program, Datagrams *socket, uint16_t server) {
+    Random &rng = world->rng;
+    std::map<uint32_t, uint32_t> asked;
+    for (int i = rng.number(1, 6); i > 0; i--) {
+        uint32_t id = peer_id(), want = static_cast<uint32_t>(rng.spread(0, 2000));
+        std::string bytes = make_frame(REQUEST, id, rng.spread(0, 1000), want, 0);
+        if (!program->polite && rng.percent(20))
+            bytes = rng.percent(50) ? garbage(rng.below(50)) : bytes.substr(0, bytes.size() / 2);
+        else
+            asked[id] = want;
+        socket->send(bytes, server);
+        if (rng.percent(50))
+            world->nap(rng.spread(1 * US, 5 * MS));
+    }
+    Time until = world->now + rng.spread(1 * MS, 3 * SEC);
+    while (!world->ending && world->now < until) {
+        if (socket->queue.empty()) {
+            world->wait(socket, until);
+            continue;
+        }
+        std::string bytes = socket->queue.front().second;
+        socket->queue.pop_front();
+        FrameParser parser;
+        size_t used = 0;
+        if (parser.feed(bytes.data(), bytes.size(), &used) <= 0 || used != bytes.size())
+            world->fail("a datagram is no whole answer: %s", parser.wrong);
+        auto found = asked.find(parser.head.id);
+        if (parser.head.kind == ANSWER &&
+            (found == asked.end() || found->second != parser.head.size))
+            world->fail("a datagram answers nothing that was asked");
+    }
+}
+
+void spawn_datagram_peer(Program *program, Server *server) {
+    uint16_t port = server->port();
+    world->spawn("datagrams", [program, port]() {
+        auto socket = std::make_shared<Datagrams>();
+        socket->bind(net->free_port());
+        play_datagrams(program, socket.get(), port);
+        socket->closed();
     });
 }
 

@@ -82,7 +82,7 @@ CommSession *Server::new_session(long long, CommConnection *) {
 
 int Server::create_listen_fd() {
     program->user_code("create_listen_fd");
-    return sys_socket(AF_INET, SOCK_STREAM, 0);
+    return sys_socket(AF_INET, datagrams ? SOCK_DGRAM : SOCK_STREAM, 0);
 }
 
 CommConnection *Server::new_connection(int) {
@@ -238,6 +238,8 @@ void Program::set_up_targets() {
     std::vector<uint16_t> ports;
     std::set<uint16_t> secure;
     for (auto &server : servers) {
+        if (server->datagrams)
+            continue;
         ports.push_back(server->port());
         if (server->is_secure())
             secure.insert(server->port());
@@ -251,7 +253,7 @@ void Program::set_up_targets() {
         if (toy)
             secure.insert(ports.back());
     }
-    if (!polite && rng.percent(30))
+    if (ports.empty() || (!polite && rng.percent(30)))
         ports.push_back(rng.percent(50) ? PORT_SILENT : PORT_REFUSED);
     for (size_t i = 0; i < ports.size(); i++) {
         struct sockaddr_in addr = loopback(ports[i]);
@@ -306,7 +308,8 @@ bool Program::set_up() {
                           : finite || rng.percent(70) ? static_cast<int>(rng.spread(1, 4000))
                                                       : -1;
         server->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, 0, response_ms);
-        if (rng.percent(30))
+        server->datagrams = rng.percent(20);
+        if (!server->datagrams && rng.percent(30))
             server->secure(polite ? 60000 : static_cast<int>(rng.spread(5, 4000)));
         server->receive_ms = polite || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
         server->send_ms = polite || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
@@ -351,7 +354,9 @@ void Program::operation() {
     case 6:
     case 7:
     case 8:
-        if (server->bound)
+        if (server->bound && server->datagrams)
+            spawn_datagram_peer(this, server);
+        else if (server->bound)
             spawn_client_peer(this, server);
         break;
     case 9:

@@ -58,6 +58,7 @@ public:
     explicit Server(Program *program_in) : program(program_in) {}
     uint16_t port() const;
     void secure(int timeout);
+    bool datagrams = false;
     bool is_secure() const { return this->get_ssl_ctx() != nullptr; }
 
     bool bound = false;   // by the program
@@ -146,6 +147,7 @@ private:
 
 // peers.cc: scripted peers, each a fiber.
 void spawn_client_peer(Program *program, Server *server);
+void spawn_datagram_peer(Program *program, Server *server);
 std::shared_ptr<Listener> spawn_server_peer(Program *program, bool secure);
 
 // checks.cc

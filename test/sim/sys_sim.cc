@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "datagrams.h"
 #include "kernel/worker.h"
 #include "net.h"
 #include "world.h"
@@ -47,6 +48,16 @@ std::shared_ptr<sim::Stream> stream(int fd) {
     return s;
 }
 
+// NULL for a listener and for datagrams.
+std::shared_ptr<sim::Stream> stream_or_listener(int fd) {
+    auto file = net->as<sim::File>(fd);
+    auto socket = std::dynamic_pointer_cast<sim::Stream>(file);
+    if (!socket && !std::dynamic_pointer_cast<sim::Listener>(file) &&
+        !std::dynamic_pointer_cast<sim::Datagrams>(file))
+        world->fail("descriptor %d is no socket", fd);
+    return socket;
+}
+
 } // namespace
 
 extern "C" {
@@ -57,16 +68,22 @@ void sim_atomic_point(void) {
         world->point(sim::AT_ATOMIC);
 }
 
-int sys_socket(int, int, int) {
+int sys_socket(int, int type, int) {
     world->point(sim::AT_CALL);
     if (drawn_error(world->tuning.socket_error, {EMFILE, ENOBUFS}))
         return -1;
+    if (type == SOCK_DGRAM)
+        return net->add(std::make_shared<sim::Datagrams>());
     return net->add(std::make_shared<sim::Stream>());
 }
 
 int sys_bind(int fd, const struct sockaddr *addr, socklen_t) {
     world->point(sim::AT_CALL);
     uint16_t port = port_of(addr);
+    if (auto socket = net->as<sim::Datagrams>(fd)) {
+        socket->bind(port ? port : net->free_port());
+        return 0;
+    }
     stream(fd)->port = port ? port : net->free_port();
     return 0;
 }
@@ -157,6 +174,39 @@ ssize_t sys_sendv(int fd, const struct iovec *vectors, int count) {
     return n;
 }
 
+int sys_socket_type(int fd) { return net->as<sim::Datagrams>(fd) ? SOCK_DGRAM : SOCK_STREAM; }
+
+ssize_t sys_recvfrom(int fd, char *buf, size_t size, struct sockaddr *from, socklen_t *len) {
+    world->point(sim::AT_CALL);
+    auto socket = net->as<sim::Datagrams>(fd);
+    if (!socket)
+        world->fail("recvfrom(%d): somebody uses a descriptor that was closed", fd);
+    if (drawn_error(world->tuning.interrupted, {EINTR, ECONNREFUSED}))
+        return -1;
+    if (socket->queue.empty()) {
+        errno = EAGAIN;
+        return -1;
+    }
+    auto [port, bytes] = socket->queue.front();
+    socket->queue.pop_front();
+    size_t n = std::min(size, bytes.size());
+    memcpy(buf, bytes.data(), n);
+    give_address(port, from, len);
+    return static_cast<ssize_t>(n);
+}
+
+ssize_t sys_sendto(int fd, const struct iovec *vectors, int count, const struct sockaddr *to,
+                   socklen_t) {
+    world->point(sim::AT_CALL);
+    auto socket = net->as<sim::Datagrams>(fd);
+    if (!socket)
+        world->fail("sendto(%d): somebody uses a descriptor that was closed", fd);
+    std::string bytes;
+    for (int i = 0; i < count; i++)
+        bytes.append(static_cast<const char *>(vectors[i].iov_base), vectors[i].iov_len);
+    return socket->send(bytes, port_of(to));
+}
+
 int sys_shutdown(int fd, int how) {
     world->point(sim::AT_CALL);
     world->trace("shutdown(%d)", fd);
@@ -179,10 +229,7 @@ int sys_close(int fd) {
 }
 
 int sys_setsockopt(int fd, int level, int name, int value) {
-    auto file = net->as<sim::File>(fd);
-    auto socket = std::dynamic_pointer_cast<sim::Stream>(file);
-    if (!socket && !std::dynamic_pointer_cast<sim::Listener>(file))
-        world->fail("descriptor %d is no socket", fd);
+    auto socket = stream_or_listener(fd);
     if (socket && level == SOL_SOCKET && name == SO_REUSEPORT)
         socket->reuse_port = value != 0;
     return 0;
@@ -209,6 +256,10 @@ int sys_set_nonblock(int fd) {
 }
 
 int sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len) {
+    if (auto socket = net->as<sim::Datagrams>(fd)) {
+        give_address(socket->port, addr, len);
+        return 0;
+    }
     auto listener = net->as<sim::Listener>(fd);
     give_address(listener ? listener->port : stream(fd)->port, addr, len);
     return 0;

@@ -142,10 +142,13 @@ void say_goodbye(struct weft_link *link) {
     put(link);
 }
 
-void toy_leave(struct weft_link *link) {
+void toy_close(struct weft_link *link, bool abortive) {
     Inside inside(link);
-    if (link->held == 0)
+    if (abortive)
+        sys_set_abortive(link->fd);
+    else if (link->held == 0)
         say_goodbye(link);
+    sys_close(link->fd);
 }
 
 int toy_finish(struct weft_link *link) {
@@ -161,7 +164,7 @@ void toy_destroy(struct weft_link *link) {
 }
 
 const struct transport transport_toy = {toy_handshake, toy_receive, toy_send,   toy_flush,
-                                        toy_finish,    toy_leave,   toy_destroy};
+                                        toy_finish,    toy_close,   toy_destroy};
 
 } // namespace
 

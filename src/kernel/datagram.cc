@@ -1,0 +1,217 @@
+// Weft - datagram services: one socket, and a session for each datagram that arrives on it
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/datagram.h"
+
+#include <errno.h>
+#include <new>
+#include <string.h>
+
+namespace {
+
+constexpr size_t QUEUE_DATAGRAMS = 1024;
+constexpr size_t QUEUE_BYTES = 4 << 20;
+constexpr int VECTORS = 1024; // the most that one sendmsg takes (UIO_MAXIOV)
+
+std::string in_one_piece(const struct iovec *vectors, int count) {
+    std::string bytes;
+    for (int i = 0; i < count; i++)
+        bytes.append(static_cast<const char *>(vectors[i].iov_base), vectors[i].iov_len);
+    return bytes;
+}
+
+bool is_full(int error) { return error == EAGAIN || error == ENOBUFS; }
+
+ssize_t reply_receive(struct weft_link *, char *, size_t, bool *drained) {
+    *drained = true;
+    errno = EAGAIN;
+    return -1;
+}
+
+ssize_t reply_send(struct weft_link *link, const struct iovec *vectors, int count) {
+    const struct sockaddr *to;
+    socklen_t len;
+    link->peer->address->get_addr(&to, &len);
+    return link->peer->socket->send(vectors, count, to, len);
+}
+
+int reply_flush(struct weft_link *) { return 0; }
+int reply_finish(struct weft_link *) { return 0; }
+void reply_close(struct weft_link *, bool) {} // the descriptor is the socket's
+void reply_destroy(struct weft_link *link) { link->peer->socket->unref(); }
+
+const struct transport transport_reply = {nullptr,      reply_receive, reply_send,   reply_flush,
+                                          reply_finish, reply_close,   reply_destroy};
+
+} // namespace
+
+CommDatagramEntry::CommDatagramEntry(Communicator *comm_in, struct weft_poller *home,
+                                     CommDatagramSocket *socket)
+    : CommServerEntry(comm_in, home, -1, &CommServerMachine::datagram_ops, S_ACCEPTED), to_{socket,
+                                                                                            &peer} {
+    pollable_ref(socket);
+    link.ops = &transport_reply;
+    link.peer = &to_;
+}
+
+bool CommDatagramSocket::take_one() {
+    struct sockaddr_storage from;
+    socklen_t len = sizeof from;
+    char *buf = worker_buffer();
+    ssize_t n =
+        sys_recvfrom(fd, buf, WORKER_BUFFER, reinterpret_cast<struct sockaddr *>(&from), &len);
+    if (n < 0) // an error of something that was sent earlier, or an interruption: look again
+        return errno != EAGAIN && errno != EBADF && errno != ENOMEM;
+    CommServerMachine::datagram(get_comm(), get_service(), this, buf, static_cast<size_t>(n),
+                                reinterpret_cast<struct sockaddr *>(&from), len);
+    return true;
+}
+
+ssize_t CommDatagramSocket::send(const struct iovec *vectors, int count, const struct sockaddr *to,
+                                 socklen_t len) {
+    std::string piece;
+    struct iovec one;
+    ssize_t n = -1;
+    if (count > VECTORS) {
+        piece = in_one_piece(vectors, count);
+        one = {piece.data(), piece.size()};
+        vectors = &one;
+        count = 1;
+    }
+    sys_lock(&lock_);
+    bool behind = !waiting_.empty(); // others come first
+    sys_unlock(&lock_);
+    errno = EAGAIN;
+    if (!behind)
+        n = sys_sendto(fd, vectors, count, to, len);
+    // What ICMP said about an earlier datagram is not about this one.
+    if (n < 0 && errno == ECONNREFUSED)
+        n = sys_sendto(fd, vectors, count, to, len);
+    if (n >= 0 || !is_full(errno))
+        return n;
+    if (piece.empty())
+        piece = in_one_piece(vectors, count);
+    queue(piece, to, len);
+    return static_cast<ssize_t>(piece.size());
+}
+
+void CommDatagramSocket::queue(const std::string &bytes, const struct sockaddr *to, socklen_t len) {
+    sys_lock(&lock_);
+    bool room = waiting_.size() < QUEUE_DATAGRAMS && waiting_bytes_ + bytes.size() <= QUEUE_BYTES;
+    bool first = room && waiting_.empty();
+    if (room) {
+        Waiting w = {};
+        memcpy(&w.to, to, len);
+        w.len = len;
+        w.bytes = bytes;
+        waiting_bytes_ += bytes.size();
+        waiting_.push_back(std::move(w));
+        a32_store(&waiting_count_, static_cast<uint32_t>(waiting_.size()));
+    }
+    sys_unlock(&lock_);
+    if (!room)
+        count_dropped();
+    else if (first)
+        renew_interest();
+}
+
+void CommDatagramSocket::can_write() {
+    bool full = false;
+    sys_lock(&lock_);
+    while (!waiting_.empty() && !full) {
+        Waiting &w = waiting_.front();
+        struct iovec one = {w.bytes.data(), w.bytes.size()};
+        ssize_t n = sys_sendto(fd, &one, 1, reinterpret_cast<struct sockaddr *>(&w.to), w.len);
+        full = n < 0 && is_full(errno);
+        if (full)
+            break;
+        if (n < 0)
+            count_dropped();
+        waiting_bytes_ -= w.bytes.size();
+        waiting_.pop_front();
+    }
+    a32_store(&waiting_count_, static_cast<uint32_t>(waiting_.size()));
+    sys_unlock(&lock_);
+    if (!full)
+        renew_interest();
+}
+
+const struct pollable_ops CommServerMachine::datagram_ops = {on_event, on_datagram_release,
+                                                             CommConnEntry::on_abort};
+
+void CommServerMachine::on_datagram_release(struct pollable *node) {
+    CommDatagramEntry *entry = static_cast<CommDatagramEntry *>(static_cast<CommConnEntry *>(node));
+    CommService *service = entry->service;
+    delete entry;
+    leave_service(service);
+}
+
+void CommDatagramSocket::abort_sessions() { CommServerMachine::abort_all(get_service(), poller); }
+
+// The engine ends: connections without a descriptor are in no poller's table.
+void CommServerMachine::abort_all(CommService *service, struct weft_poller *home) {
+    sys_lock(&service->lock_);
+    for (CommConnEntry **ends : {service->ages_[0], service->ages_[1]}) {
+        for (CommConnEntry *entry = ends[0]; entry; entry = entry->next) {
+            if (entry->poller == home)
+                CommConnEntry::on_abort(entry);
+        }
+    }
+    sys_unlock(&service->lock_);
+}
+
+// One datagram from arrival to the program. User code runs with nothing locked.
+void CommServerMachine::datagram(Communicator *comm, CommService *service,
+                                 CommDatagramSocket *socket, const char *buf, size_t size,
+                                 const struct sockaddr *from, socklen_t len) {
+    if (service->limits_.max_connections > 0 &&
+        service->conn_count_ >= service->limits_.max_connections) {
+        count(service, CCR_REFUSED_FULL);
+        return;
+    }
+    CommConnection *conn = service->new_connection(socket->fd);
+    struct weft_poller *home = socket->poller;
+    CommDatagramEntry *entry =
+        conn ? new (std::nothrow) CommDatagramEntry(comm, home, socket) : nullptr;
+    if (!entry) {
+        delete conn;
+        count(service, CCR_REFUSED_FULL);
+        return;
+    }
+    a32_add(&home->load, 1);
+    entry->busy = true; // nobody else knows it yet
+    settle(entry, service, conn, from, len);
+    CommSession *session = service->new_session(0, conn);
+    size_t taken = 0;
+    int result = -1;
+    if (session) {
+        session->passive_ = true;
+        session->target_ = entry->target;
+        CommConnEntry *old = entry->attach(session);
+        if (old)
+            old->unref();
+        session->in_ = session->message_in();
+        if (session->in_) {
+            session->in_->entry_ = entry;
+            result = CommConnEntry::append(session, buf, size, &taken);
+        }
+    }
+    CommOutcome out;
+    entry->ref();
+    entry->set_lock();
+    entry->busy = false;
+    if (result > 0 && !entry->aborted && !comm->stopping_) {
+        entry->session = out.session = session;
+        out.state = CS_STATE_TOREPLY;
+        entry->set_state(CommConnEntry::S_SERVING);
+    } else {
+        close(entry, result > 0 ? CCR_ABORTED : CCR_BAD_MESSAGE);
+    }
+    entry->unlock();
+    if (out.session) {
+        entry->deliver(out, false);
+    } else if (session) {
+        session->passive_ = false; // its destructor has nothing to close
+        delete session;
+    }
+    entry->unref();
+}

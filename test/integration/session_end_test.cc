@@ -1,0 +1,232 @@
+// Weft - integration: how requests end early: by a deadline, by a cancel, by a peer that goes
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <gtest/gtest.h>
+#include <mutex>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "integration/call.h"
+#include "integration/raw_socket.h"
+#include "integration/workshop.h"
+#include "workflow/WFFacilities.h"
+#include "workflow/wf/cancel.h"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+long ms_since(Clock::time_point begin) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
+}
+
+// A peer that accepts, reads, and never says a word.
+class Silent {
+public:
+    Silent()
+        : server_([](raw::Socket &s, int) { s.wait_closed(); }, raw::ScriptedServer::THREADS) {}
+    std::string url() const { return server_.url(); }
+
+private:
+    raw::ScriptedServer server_;
+};
+
+} // namespace
+
+TEST(Deadline, CutsTheWaitForAnAnswer) {
+    Silent peer;
+    Call call;
+    CommPhase phase = CSP_IDLE;
+    Clock::time_point begin = Clock::now();
+    ASSERT_TRUE(call.run(peer.url(), [&](WFHttpTask *t) {
+        t->set_deadline(100);
+        t->set_callback([&](WFHttpTask *task) {
+            call.note(task);
+            phase = task->get_phase();
+        });
+    }));
+    EXPECT_EQ(call.state, WFT_STATE_SYS_ERROR);
+    EXPECT_EQ(call.error, ETIMEDOUT);
+    EXPECT_EQ(call.reason, TOR_TRANSMIT_TIMEOUT);
+    EXPECT_EQ(phase, CSP_RECEIVING);
+    EXPECT_GE(ms_since(begin), 100);
+    EXPECT_LT(ms_since(begin), 5000);
+}
+
+TEST(Deadline, CoversAllRetriesTogether) {
+    Silent peer;
+    Call call;
+    Clock::time_point begin = Clock::now();
+    ASSERT_TRUE(call.run(
+        peer.url(),
+        [&](WFHttpTask *t) {
+            t->set_receive_timeout(80);
+            t->set_deadline(200);
+        },
+        0, 1000));
+    EXPECT_EQ(call.error, ETIMEDOUT);
+    EXPECT_EQ(call.callbacks, 1);
+    EXPECT_LT(ms_since(begin), 5000);
+}
+
+TEST(Deadline, TheEarlierLimitWins) {
+    Silent peer;
+    Call call;
+    Clock::time_point begin = Clock::now();
+    ASSERT_TRUE(call.run(peer.url(), [](WFHttpTask *t) {
+        t->set_deadline(60000);
+        t->set_receive_timeout(100);
+    }));
+    EXPECT_EQ(call.error, ETIMEDOUT);
+    EXPECT_LT(ms_since(begin), 10000);
+}
+
+TEST(Deadline, OneThatHasPassedBeginsNothing) {
+    Workshop shop;
+    ASSERT_TRUE(shop.start());
+    Call call;
+    ASSERT_TRUE(call.run(shop.url("/hello"), [](WFHttpTask *t) { t->set_deadline(0); }));
+    EXPECT_EQ(call.error, ETIMEDOUT);
+    EXPECT_EQ(shop.requests, 0);
+}
+
+TEST(Cancel, EndsAWait) {
+    Silent peer;
+    Call call;
+    wf::CancelHandle handle;
+    std::thread canceler;
+    ASSERT_TRUE(call.run(peer.url(), [&](WFHttpTask *t) {
+        handle = t->get_cancel_handle();
+        canceler = std::thread([&handle]() {
+            usleep(50000); // some moment of the wait, whichever
+            EXPECT_EQ(wf::cancel(handle), 0);
+        });
+    }));
+    canceler.join();
+    EXPECT_EQ(call.state, WFT_STATE_SYS_ERROR);
+    EXPECT_EQ(call.error, ECANCELED);
+    EXPECT_EQ(call.callbacks, 1);
+    EXPECT_EQ(wf::cancel(handle), -1);
+    EXPECT_EQ(errno, ENOENT);
+}
+
+TEST(Cancel, BeforeTheStartIsRemembered) {
+    Workshop shop;
+    ASSERT_TRUE(shop.start());
+    Call call;
+    ASSERT_TRUE(call.run(
+        shop.url("/hello"), [](WFHttpTask *t) { EXPECT_EQ(wf::cancel(t->get_cancel_handle()), 0); },
+        0, 5));
+    EXPECT_EQ(call.error, ECANCELED);
+    EXPECT_EQ(shop.requests, 0);
+}
+
+TEST(Cancel, OfATaskThatIsGoneFindsNothing) {
+    wf::CancelHandle none;
+    EXPECT_EQ(wf::cancel(none), -1);
+    wf::CancelHandle handle;
+    {
+        WFHttpTask *task = WFTaskFactory::create_http_task("http://127.0.0.1/", 0, 0, nullptr);
+        handle = task->get_cancel_handle();
+        task->dismiss();
+    }
+    EXPECT_EQ(wf::cancel(handle), -1);
+    EXPECT_EQ(errno, ENOENT);
+}
+
+// Every one has its callback once, and none that was promised to be cancelled succeeds.
+TEST(Cancel, TenThousandAtRandomMoments) {
+    constexpr int COUNT = 10000;
+    struct Row {
+        wf::CancelHandle handle;
+        std::atomic<int> callbacks{0};
+        std::atomic<int> error{-1};
+    };
+    Workshop shop;
+    ASSERT_TRUE(shop.start());
+    std::vector<Row> rows(COUNT);
+    std::vector<char> promised(COUNT);
+    std::atomic<int> begun{0};
+    WFFacilities::WaitGroup ended(COUNT);
+    std::thread canceler([&]() {
+        std::minstd_rand random(7);
+        for (int i = 0; i < COUNT; i++) {
+            while (begun.load() <= i)
+                std::this_thread::yield();
+            for (unsigned spin = random() % 400; spin > 0; spin--)
+                std::atomic_signal_fence(std::memory_order_seq_cst);
+            promised[static_cast<size_t>(i)] = wf::cancel(rows[static_cast<size_t>(i)].handle) == 0;
+        }
+    });
+    for (size_t i = 0; i < COUNT; i++) {
+        Row *row = &rows[i];
+        WFHttpTask *task =
+            WFTaskFactory::create_http_task(shop.url("/hello"), 0, 0, [row, &ended](WFHttpTask *t) {
+                row->callbacks++;
+                row->error = t->get_error();
+                ended.done();
+            });
+        row->handle = task->get_cancel_handle();
+        if (i % 3 == 0)
+            begun = static_cast<int>(i) + 1; // may be cancelled before it is started
+        task->start();
+        begun = static_cast<int>(i) + 1;
+    }
+    ended.wait();
+    canceler.join();
+    int canceled = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        ASSERT_EQ(rows[i].callbacks, 1);
+        if (promised[i]) {
+            ASSERT_EQ(rows[i].error, ECANCELED) << i;
+        }
+        canceled += rows[i].error == ECANCELED ? 1 : 0;
+    }
+    EXPECT_GT(canceled, 0);
+}
+
+TEST(PeerGone, IsToldWhileTheHandlerWorks) {
+    std::promise<void> gone;
+    std::atomic<int> told{0};
+    WFFacilities::WaitGroup replied(1);
+    WFHttpServer server([&](WFHttpTask *task) {
+        EXPECT_EQ(task->on_peer_gone([&]() {
+            if (told++ == 0)
+                gone.set_value();
+        }),
+                  0);
+        gone.get_future().wait();
+        task->set_callback([&](WFHttpTask *) { replied.done(); });
+    });
+    ASSERT_EQ(server.start("127.0.0.1", 0), 0);
+    sockaddr_in addr = {};
+    socklen_t len = sizeof addr;
+    server.get_listen_addr(reinterpret_cast<sockaddr *>(&addr), &len);
+    {
+        raw::Socket client = raw::Socket::connect(ntohs(addr.sin_port));
+        ASSERT_TRUE(client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+        client.reset();
+    }
+    replied.wait();
+    server.stop();
+    EXPECT_EQ(told, 1);
+}
+
+TEST(PeerGone, IsNotToldOfOneThatStays) {
+    Workshop shop;
+    std::atomic<int> told{0};
+    WFHttpServer server([&](WFHttpTask *task) { task->on_peer_gone([&]() { told++; }); });
+    ASSERT_EQ(server.start("127.0.0.1", 0), 0);
+    sockaddr_in addr = {};
+    socklen_t len = sizeof addr;
+    server.get_listen_addr(reinterpret_cast<sockaddr *>(&addr), &len);
+    raw::Socket client = raw::Socket::connect(ntohs(addr.sin_port));
+    ASSERT_TRUE(client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+    EXPECT_NE(client.read_until("\r\n\r\n"), "");
+    client.close();
+    server.stop();
+    EXPECT_EQ(told, 0);
+}
