@@ -156,7 +156,7 @@ TEST(Cancel, TenThousandAtRandomMoments) {
         for (int i = 0; i < COUNT; i++) {
             while (begun.load() <= i)
                 std::this_thread::yield();
-            for (unsigned spin = random() % 400; spin > 0; spin--)
+            for (auto spin = random() % 400; spin > 0; spin--)
                 std::atomic_signal_fence(std::memory_order_seq_cst);
             promised[static_cast<size_t>(i)] = wf::cancel(rows[static_cast<size_t>(i)].handle) == 0;
         }
@@ -189,16 +189,17 @@ TEST(Cancel, TenThousandAtRandomMoments) {
 }
 
 TEST(PeerGone, IsToldWhileTheHandlerWorks) {
-    std::promise<void> gone;
+    std::promise<void> working, gone;
     std::atomic<int> told{0};
     WFFacilities::WaitGroup replied(1);
     WFHttpServer server([&](WFHttpTask *task) {
-        EXPECT_EQ(task->on_peer_gone([&]() {
+        int ret = task->on_peer_gone([&]() {
             if (told++ == 0)
                 gone.set_value();
-        }),
-                  0);
-        gone.get_future().wait();
+        });
+        EXPECT_EQ(ret, 0);
+        working.set_value();
+        EXPECT_EQ(gone.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
         task->set_callback([&](WFHttpTask *) { replied.done(); });
     });
     ASSERT_EQ(server.start("127.0.0.1", 0), 0);
@@ -208,6 +209,7 @@ TEST(PeerGone, IsToldWhileTheHandlerWorks) {
     {
         raw::Socket client = raw::Socket::connect(ntohs(addr.sin_port));
         ASSERT_TRUE(client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+        working.get_future().wait();
         client.reset();
     }
     replied.wait();
