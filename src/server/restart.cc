@@ -88,8 +88,19 @@ int spawn(char *const argv[], const Handed &handed, pid_t *pid) {
     int error = 0;
     for (size_t i = 0; i < handed.fds.size() && error == 0; i++)
         error = posix_spawn_file_actions_adddup2(&actions, handed.fds[i], target++);
+    // What this process blocks or ignores is its own business.
+    posix_spawnattr_t attributes;
+    sigset_t none, changed;
+    sigemptyset(&none);
+    sigemptyset(&changed);
+    sigaddset(&changed, SIGPIPE);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &changed);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     if (error == 0)
-        error = posix_spawnp(pid, argv[0], &actions, nullptr, argv, pointers.data());
+        error = posix_spawnp(pid, argv[0], &actions, &attributes, argv, pointers.data());
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return error;
 }

@@ -58,6 +58,14 @@ struct TlsInfo {
     TlsInfo() : resumed(false) {}
 };
 
+#ifdef WEFT_WORKFLOW_PACKAGE
+// Programs that were written for the old interface, and are built as such.
+namespace detail {
+void tls_old_rules();
+static const bool old_rules_apply = (tls_old_rules(), true);
+} // namespace detail
+#endif
+
 } // namespace wf
 
 #endif
