@@ -247,9 +247,9 @@ protected:
     // A handle for wf::cancel() (wf/cancel.h), before the session has ended.
     wf::CancelHandle get_cancel_handle();
     // Of a server's session that waits for its reply: `gone` will be called, once and on a worker,
-    // when the peer ends or breaks the connection; not once the reply has begun. It may run beside
-    // the program's work on the session, so it touches nothing of it but what is made for that.
-    // -1 with ENOENT when it is too late.
+    // when the peer ends or breaks the connection, or the engine ends; not once the reply has
+    // begun. It may run beside the program's work on the session, so it touches nothing of it but
+    // what is made for that. -1 with ENOENT when it is too late.
     int watch_peer(std::function<void()> gone);
     // Of a server's session: its service is drained, and no request waits behind this one: so the
     // answer should say that it is the last.
@@ -355,11 +355,13 @@ public:
         this->listening_ = *options;
     }
     void set_socket_options(const struct CommSocketOptions *options) { this->sockets_ = *options; }
+    const struct CommListenOptions *get_listen_options() const { return &this->listening_; }
     // While bound: newcomers wait in the back-log, what is connected goes on.
     void pause_accepting();
     void resume_accepting();
     // While bound: other processes listen on the same descriptor, so the end of this service must
-    // not end theirs.
+    // not end theirs, and who was accepted but has not said anything yet is still heard for a
+    // second.
     void share_listening();
     bool is_shared() const;
     // A duplicate of the listening descriptor (the first, with reuse_port); the caller's. -1 with
@@ -418,7 +420,8 @@ private:
     CommConnEntry *ages_[2][2]; // [used][newest]: connections without a request so far; the others,
                                 // by last found used
     std::atomic<size_t> conn_count_;
-    std::atomic<bool> draining_; // unbound, or about to be: answers end their connection
+    std::atomic<bool> handed_over_; // see share_listening()
+    std::atomic<bool> draining_;    // unbound, or about to be: answers end their connection
     void list_fresh(CommConnEntry *entry);
     CommConnEntry *take_oldest();
     void put_back(CommConnEntry *entry, uint64_t idle_since);

@@ -59,7 +59,8 @@ public:
     int start(const struct sockaddr *bind_addr, socklen_t addrlen);
 
     // The same with TLS, when both files are given: PEM, the certificate with the chain that leads
-    // to its authority, and its key. EINVAL when one is missing and the transport asks for TLS.
+    // to its authority, and its key. EINVAL when one is missing and the transport asks for TLS,
+    // EPROTONOSUPPORT for datagrams.
     int start(unsigned short port, const char *cert_file, const char *key_file) {
         return this->start(AF_INET, NULL, port, cert_file, key_file);
     }
@@ -112,6 +113,8 @@ public:
 
     // How many connections have ended for that reason, or were refused.
     using CommService::get_close_count;
+    using CommService::get_dropped_count;
+    using CommService::get_listen_options;
 
     // Listens on a duplicate of a descriptor that is bound, or already listening; the caller keeps
     // his own.

@@ -24,6 +24,9 @@
 #include "WFTask.h"
 #include "WFTaskError.h"
 #include "Workflow.h"
+#ifdef WEFT_WORKFLOW_PACKAGE
+#include "wf/tls.h" // the rules for TLS that such programs expect
+#endif
 
 using WFHttpTask = WFNetworkTask<protocol::HttpRequest, protocol::HttpResponse>;
 using http_callback_t = std::function<void(WFHttpTask *)>;

@@ -259,7 +259,7 @@ int CommClientMachine::request(Communicator *comm, CommSession *session, CommTar
 
 // Every end of a session, but the one that is too late already, takes it out of its connection
 // under the lock; so the connection that still has it decides.
-int CommClientMachine::cancel(CommSession *session) {
+int CommClientMachine::cancel(CommSession *session, CommConnEntry **held) {
     sys_lock(&session->lock_);
     bool over = session->passive_ || session->ended_;
     CommWaiter *waiter = session->waiter_;
@@ -288,7 +288,7 @@ int CommClientMachine::cancel(CommSession *session) {
         entry->want_job();
     }
     entry->unlock();
-    entry->unref_on_worker();
+    *held = entry;
     return has_it ? 0 : -1;
 }
 

@@ -322,6 +322,11 @@ int CommSchedGroup::waiter_timeout() {
 int CommScheduler::request(CommSession *session, CommSchedObject *object, int wait_timeout,
                            CommTarget **target) {
     session->phase_ = CSP_WAITING;
+    if (session->is_given_up()) {
+        *target = nullptr;
+        errno = __atomic_load_n(&session->canceled_, __ATOMIC_RELAXED) ? ECANCELED : ETIMEDOUT;
+        return -1;
+    }
     *target = object->acquire(earlier(wait_timeout, session->deadline_));
     if (!*target)
         return -1;

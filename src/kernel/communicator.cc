@@ -163,7 +163,7 @@ int Communicator::listen(CommService *service, int fd, bool own) {
         errno = error;
         return -1;
     }
-    service->draining_ = false;
+    service->draining_ = service->handed_over_ = false;
     service->refs_ = 2; // the listener's, and ours until unbind
     service->listening_now_ = 1;
     if (each)

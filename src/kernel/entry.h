@@ -6,16 +6,16 @@
 // message_out, encode, ...) has set `busy` and is the only one to move the machine on until it
 // clears it; whatever happens meanwhile is remembered in flags and done by the thread that lets go.
 //
-// References: one for the life of the connection (dropped by the poller after the descriptor was
-// closed), one for the registration, one for each session that points to it, one for a posted
-// order, one for a scheduled job, one while the connection stands in its target's idle list.
+// References: one for the life of the connection (dropped by the job that follows the closing of
+// the descriptor), one for the registration, one for each session that points to it, one for a
+// posted order, one for a scheduled job, one while the connection stands in its target's idle list.
 //
 // A connection's timer lies in its poller's wheel no later than LAZY_NS ahead, and is looked at
 // when it fires: it moves if the deadline has moved. So a deadline that is further away than that
 // arms nothing. `armed_at` says where it lies.
 //
-// Lock order: CommService::lock before CommConnEntry::lock; CommTarget::lock and the pool's lock
-// after both.
+// Lock order: CommService::lock_ before CommConnEntry::mutex; CommTargetPool::lock and the pool's
+// lock after both.
 #ifndef WEFT_SRC_KERNEL_ENTRY_H
 #define WEFT_SRC_KERNEL_ENTRY_H
 
@@ -29,6 +29,7 @@ constexpr uint64_t ENTRY_LAZY_NS = 10'000'000'000u;
 constexpr uint64_t ENTRY_NEVER = UINT64_MAX;
 constexpr int ENTRY_MAX_VECTORS = 2048;
 constexpr size_t ENTRY_PIPELINE_MAX = 64 * 1024;
+constexpr int DRAIN_GRACE_MS = 1000; // for the first byte, when another process listens on
 
 // What is left to send. The bytes are the message's, the vectors ours.
 struct CommOutput {
@@ -51,6 +52,7 @@ struct CommOutcome {
     CommSession *session = nullptr;
     int state = 0;
     int error = 0;
+    bool refused = false; // server: the handshake failed, which is to be told
 };
 
 enum class IoResult { DONE, BLOCKED, ENDED, FAILED };
@@ -86,7 +88,7 @@ public:
     // call it inside an order of the poller.
     void unlock() WEFT_TSA(release_capability(mutex));
 
-    // The one place that changes the state: asserts the edge, counts it.
+    // The one place that changes the state, and asserts the edge.
     void set_state(State next) WEFT_TSA(requires_capability(mutex));
     static const char *state_name(State state);
     static bool is_legal(State from, State to);
@@ -258,8 +260,9 @@ public:
 class CommClientMachine {
 public:
     static int request(Communicator *comm, CommSession *session, CommTarget *target);
-    // 0 when the session will end as canceled, else -1. The caller keeps it alive.
-    static int cancel(CommSession *session);
+    // 0 when the session will end as canceled, else -1. The caller keeps the session alive, and
+    // lets *held go where program code may run.
+    static int cancel(CommSession *session, CommConnEntry **held);
     static void close_idle(CommTarget *target);
     // Moves the machine on as far as it goes. Lets the lock go.
     static void run(CommConnEntry *entry) WEFT_TSA(release_capability(entry->mutex));
@@ -329,8 +332,11 @@ private:
                        const struct sockaddr *from, socklen_t len);
     static bool make_room(CommService *service);
     static bool open_tls(CommConnEntry *entry);
-    static bool shake_hands(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static bool shake_hands(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
     static bool close_idle(CommConnEntry *entry, CommCloseReason reason)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static bool drain_one(CommConnEntry *entry, CommCloseReason reason)
         WEFT_TSA(requires_capability(entry->mutex));
     static bool step(CommConnEntry *entry, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));

@@ -36,8 +36,8 @@ struct pollable_ops {
     void (*event)(struct pollable *node, uint32_t events);
     // The last reference is gone: free the object. Any thread; may run the program's deleters.
     void (*release)(struct pollable *node);
-    // The pool ends: close this descriptor and end what depends on it. Called by the driver with
-    // the lease OUT.
+    // The pool ends: close this descriptor and end what depends on it. Called by the driver inside
+    // an order.
     void (*abort)(struct pollable *node);
 };
 

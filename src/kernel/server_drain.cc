@@ -15,10 +15,8 @@ bool is_idle(const CommConnEntry *entry) {
 bool CommServerMachine::close_idle(CommConnEntry *entry, CommCloseReason reason) {
     if (!is_idle(entry) || entry->busy || entry->input_size() > 0)
         return false;
-    if (entry->state == CommConnEntry::S_HANDSHAKING) {
-        close(entry, reason);
-        return true;
-    }
+    if (entry->state == CommConnEntry::S_HANDSHAKING)
+        return drain_one(entry, reason);
     // Read once more: a request whose first byte is here counts as accepted.
     char buf[4096];
     size_t size = sizeof buf;
@@ -27,6 +25,16 @@ bool CommServerMachine::close_idle(CommConnEntry *entry, CommCloseReason reason)
         if (!entry->save_input(buf, size))
             entry->aborted = true;
         entry->want_job();
+        return false;
+    }
+    return drain_one(entry, reason);
+}
+
+// Closes it; but where another process goes on with the same listener, a newcomer must not notice:
+// its request may be on the way.
+bool CommServerMachine::drain_one(CommConnEntry *entry, CommCloseReason reason) {
+    if (reason == CCR_DRAINED && entry->service->handed_over_ && entry->seq == 0) {
+        entry->set_deadline(entry_min(entry->deadline, entry_after(sys_now(), DRAIN_GRACE_MS)));
         return false;
     }
     close(entry, reason);

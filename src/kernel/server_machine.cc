@@ -3,7 +3,7 @@
 //
 // | state       | what is true                                            | deadline                 |
 // |-------------|---------------------------------------------------------|--------------------------|
-// | S_ACCEPTED  | known to nobody but the thread that accepted it         | -                        |
+// | S_ACCEPTED  | just accepted: its poller does not know it yet          | -                        |
 // | S_HANDSHAKING | no session; the transport agrees with the peer        | TLS                      |
 // | S_AWAITING  | no session; fresh (seq 0) or kept alive                 | first byte or keep-alive |
 // | S_RECEIVING | a session takes bytes, and has not been shown to anyone | block, whole, head or    |
@@ -95,6 +95,8 @@ void CommServerMachine::run(CommConnEntry *entry) {
                         (!serving && (entry->readable || entry->input_size() > 0 || entry->eof))))
         entry->want_job();
     entry->unlock();
+    if (out.refused)
+        weft_log(WEFT_LOG_INFO, "a TLS handshake failed: %s", tls_error_text(&entry->link));
     if (watch) {
         watch->gone();
         delete watch;
@@ -124,7 +126,8 @@ bool CommServerMachine::step(CommConnEntry *entry, CommOutcome *out) {
         entry->flush(); // whether it failed is found by what comes next
     switch (entry->state) {
     case CommConnEntry::S_HANDSHAKING:
-        return (entry->readable || (entry->writable && entry->link.held > 0)) && shake_hands(entry);
+        return (entry->readable || (entry->writable && entry->link.held > 0)) &&
+               shake_hands(entry, out);
     case CommConnEntry::S_AWAITING:
     case CommConnEntry::S_RECEIVING:
         if (entry->readable || entry->input_size() > 0)
@@ -196,18 +199,18 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, struc
     entry->set_deadline(ms_after(service->ssl_ctx_ ? service->ssl_accept_timeout_
                                                    : service->limits_.first_byte_timeout));
     if (service->draining_) // unbound while the program looked at the connection
-        close(entry, CCR_DRAINED);
+        drain_one(entry, CCR_DRAINED);
     entry->unlock();
 }
 
-// Closing with bytes unread would reset the connection under the peer's last answer, so those that
-// may matter linger.
 void CommServerMachine::close(CommConnEntry *entry, CommCloseReason reason) {
     entry->close_reason = static_cast<uint8_t>(reason);
     count(entry->service, reason);
     entry->begin_close(CommConnEntry::S_CLOSING);
 }
 
+// Closing with bytes unread would reset the connection under the peer's last answer, so those that
+// may matter linger.
 void CommServerMachine::begin_linger(CommConnEntry *entry, CommCloseReason reason) {
     if (entry->eof || entry->link.ops->finish(&entry->link) < 0) {
         close(entry, reason);
@@ -256,17 +259,19 @@ bool CommServerMachine::open_tls(CommConnEntry *entry) {
            service->init_ssl(tls_ssl(&entry->link)) >= 0;
 }
 
-bool CommServerMachine::shake_hands(CommConnEntry *entry) {
+bool CommServerMachine::shake_hands(CommConnEntry *entry, CommOutcome *out) {
     switch (entry->handshake(open_tls)) {
     case IoResult::DONE:
+        entry->timed_out = false; // it was in time after all
         entry->set_state(CommConnEntry::S_AWAITING);
-        entry->set_deadline(ms_after(entry->service->limits_.first_byte_timeout));
+        entry->set_deadline(ms_after(entry->service->draining_
+                                         ? DRAIN_GRACE_MS
+                                         : entry->service->limits_.first_byte_timeout));
         return true;
     case IoResult::BLOCKED:
         return true; // there may be news
     default:
-        if (entry->link.error)
-            weft_log(WEFT_LOG_INFO, "a TLS handshake failed: %s", tls_error_text(&entry->link));
+        out->refused = entry->link.error != 0;
         // The alert that says why must not be lost to a reset.
         begin_linger(entry, CCR_HANDSHAKE_FAILED);
         return true;

@@ -98,13 +98,16 @@ CancelHandle::~CancelHandle() {
 
 int cancel(const CancelHandle &handle) {
     CancelBlock *block = handle.block_;
+    CommConnEntry *held = nullptr;
     int ret = -1;
     if (block) {
         sys_lock(&block->lock);
         if (block->session)
-            ret = CommClientMachine::cancel(block->session);
+            ret = CommClientMachine::cancel(block->session, &held);
         sys_unlock(&block->lock);
     }
+    if (held)
+        held->unref_on_worker();
     if (ret < 0)
         errno = ENOENT;
     return ret;

@@ -159,6 +159,8 @@ pid_t start_successor(char *const argv[], const std::vector<WFServerBase *> &ser
                       int timeout_ms) {
     Handed handed;
     for (WFServerBase *server : servers) {
+        if (server->get_listen_options()->reuse_port)
+            return give_up(0, EOPNOTSUPP);
         int fd = server->dup_listen_fd();
         bool added = handed.add(fd);
         int error = errno;

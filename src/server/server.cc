@@ -40,6 +40,10 @@ int WFServerBase::init(const struct sockaddr *bind_addr, socklen_t addrlen, cons
                        const char *key_file) {
     enum TransportType type = this->params.transport_type;
     bool tls = cert_file && key_file;
+    if (tls && type == TT_UDP) {
+        errno = EPROTONOSUPPORT;
+        return -1;
+    }
     if (!tls && (cert_file || key_file || type == TT_TCP_SSL || type == TT_SCTP_SSL)) {
         errno = EINVAL;
         return -1;
@@ -155,7 +159,10 @@ int WFServerBase::bind(int family, const char *host, unsigned short port) {
     int on = 1;
     int type = this->params.transport_type == TT_UDP ? SOCK_DGRAM : SOCK_STREAM;
     int fd = socket(found->ai_family, type | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+    bool stream = type == SOCK_STREAM;
+    bool each = this->get_listen_options()->reuse_port; // the others shall come beside it
+    if (fd >= 0 && ((stream && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) ||
+                    (each && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) ||
                     ::bind(fd, found->ai_addr, found->ai_addrlen) < 0)) {
         close_quietly(fd);
         fd = -1;

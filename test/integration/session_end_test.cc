@@ -27,10 +27,21 @@ long ms_since(Clock::time_point begin) {
 class Silent {
 public:
     Silent()
-        : server_([](raw::Socket &s, int) { s.wait_closed(); }, raw::ScriptedServer::THREADS) {}
+        : server_([this](raw::Socket &s, int connection) { this->listen_to(s, connection); },
+                  raw::ScriptedServer::THREADS) {}
     std::string url() const { return server_.url(); }
+    // Until the first request is there.
+    void wait_heard() { heard_.get_future().wait(); }
 
 private:
+    void listen_to(raw::Socket &s, int connection) {
+        s.read_until("\r\n\r\n");
+        if (connection == 0)
+            heard_.set_value();
+        s.wait_closed();
+    }
+
+    std::promise<void> heard_;
     raw::ScriptedServer server_;
 };
 
@@ -100,8 +111,8 @@ TEST(Cancel, EndsAWait) {
     std::thread canceler;
     ASSERT_TRUE(call.run(peer.url(), [&](WFHttpTask *t) {
         handle = t->get_cancel_handle();
-        canceler = std::thread([&handle]() {
-            usleep(50000); // some moment of the wait, whichever
+        canceler = std::thread([&]() {
+            peer.wait_heard();
             EXPECT_EQ(wf::cancel(handle), 0);
         });
     }));
@@ -152,11 +163,11 @@ TEST(Cancel, TenThousandAtRandomMoments) {
     std::atomic<int> begun{0};
     WFFacilities::WaitGroup ended(COUNT);
     std::thread canceler([&]() {
-        std::minstd_rand random(7);
+        std::mt19937 dice(7);
         for (int i = 0; i < COUNT; i++) {
             while (begun.load() <= i)
                 std::this_thread::yield();
-            for (auto spin = random() % 400; spin > 0; spin--)
+            for (auto spin = dice() % 400; spin > 0; spin--)
                 std::atomic_signal_fence(std::memory_order_seq_cst);
             promised[static_cast<size_t>(i)] = wf::cancel(rows[static_cast<size_t>(i)].handle) == 0;
         }

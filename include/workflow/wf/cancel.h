@@ -41,8 +41,9 @@ private:
 // once, as soon as a worker is there to run it. Waiting for a connection, connecting, shaking
 // hands, sending or receiving, all end alike, and the connection is closed. Before the task was
 // started it is remembered, and takes effect at the start. 0 when it will end so; -1 with ENOENT
-// when the task is gone, or its result was fixed before. A thread that waits for a connection by an
-// explicitly set wait timeout, and a look-up of a name, come to their own end first.
+// when the task is gone, or its result was fixed before; it is not retried then. A thread that
+// waits for a connection by an explicitly set wait timeout, and a look-up of a name, come to their
+// own end first.
 int cancel(const CancelHandle &handle);
 
 } // namespace wf

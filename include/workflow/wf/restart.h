@@ -25,11 +25,13 @@ std::vector<int> inherited_listeners();
 void tell_ready();
 
 // Starts a program with the listening descriptors of these servers, and waits until it calls
-// tell_ready(), at most so many milliseconds. It begins with no signal blocked. From then on stop() of these servers leaves the
-// sockets open. `argv` as for execvp, NULL at its end. The process, or -1 with errno: what the
-// system says, ENOTCONN when a server does not run, ETIMEDOUT, ECHILD when it ended before it was
-// ready. In these cases a process that was started is killed, and the servers go on as they were.
-// Not in a callback whose delay matters: this waits.
+// tell_ready(), at most so many milliseconds. It begins with no signal blocked. From then on stop()
+// of these servers leaves the sockets open. `argv` as for execvp, NULL at its end. The process, or
+// -1 with errno: what the system says, ENOTCONN when a server does not run, EOPNOTSUPP for one with
+// reuse_port (what waits in the queues of its other sockets would be lost), EINVAL for more than
+// 64, ETIMEDOUT, ECHILD when it ended before it was ready. In these cases a process that was
+// started is killed, and the servers go on as they were. Not in a callback whose delay matters:
+// this waits.
 pid_t start_successor(char *const argv[], const std::vector<WFServerBase *> &servers,
                       int timeout_ms);
 
