@@ -151,10 +151,12 @@ int main(int argc, char **argv) {
     struct WFServerParams params = HTTP_SERVER_PARAMS_DEFAULT;
     unsigned short port = 0;
     size_t size = 13;
+    struct CommListenOptions listening;
+    const char *cert = nullptr, *key = nullptr;
     bool queued = false;
     int opt;
 
-    while ((opt = getopt(argc, argv, "p:t:h:b:x:q")) != -1) {
+    while ((opt = getopt(argc, argv, "p:t:h:b:x:qC:K:A:R")) != -1) {
         switch (opt) {
         case 'p':
             port = static_cast<unsigned short>(atoi(optarg));
@@ -174,9 +176,22 @@ int main(int argc, char **argv) {
         case 'q':
             queued = true;
             break;
+        case 'A':
+            listening.accept_at_once = atoi(optarg);
+            break;
+        case 'R':
+            listening.reuse_port = true;
+            break;
+        case 'C':
+            cert = optarg;
+            break;
+        case 'K':
+            key = optarg;
+            break;
         default:
             fprintf(stderr,
-                    "usage: %s -p port [-t pollers] [-h handlers] [-b bytes] [-x port] [-q]\n",
+                    "usage: %s -p port [-t pollers] [-h handlers] [-b bytes] [-x port] [-q] "
+                    "[-C cert -K key] [-A accepts] [-R]\n",
                     argv[0]);
             return 2;
         }
@@ -196,7 +211,8 @@ int main(int argc, char **argv) {
 
     WFHttpServer server(&params, process);
 
-    if (server.start(AF_INET, "127.0.0.1", port) < 0) {
+    server.set_listen_options(&listening);
+    if (server.start(AF_INET, "127.0.0.1", port, cert, key) < 0) {
         perror("start");
         return 1;
     }

@@ -9,11 +9,12 @@ import time
 import cases_counts
 import cases_http
 import cases_tasks
+import cases_tls
 import table
 from bench import Bench, Row
 from processes import Failed
 
-GROUPS = (cases_http, cases_counts, cases_tasks)
+GROUPS = (cases_http, cases_counts, cases_tls, cases_tasks)
 
 
 def read_arguments():
