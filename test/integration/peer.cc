@@ -236,7 +236,7 @@ Result run(const std::vector<std::string> &argv, int timeout_ms) {
 
 bool have(const std::string &program) { return !find_program(program).empty(); }
 
-bool Nginx::start(const std::string &locations) {
+bool Nginx::start(const std::string &locations, const std::string &listen) {
     raw::Listener listener;
     port_ = listener.port();
     const std::string &d = dir_.path();
@@ -261,7 +261,7 @@ bool Nginx::start(const std::string &locations) {
                          d +
                          "/scgi; client_max_body_size 1g;\n"
                          "  server {\n    listen 127.0.0.1:" +
-                         std::to_string(port_) +
+                         std::to_string(port_) + listen +
                          ";\n"
                          "    root " +
                          d + "/html;\n" + locations + "\n  }\n}\n";

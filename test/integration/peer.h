@@ -83,8 +83,8 @@ bool have(const std::string &program);
 class Nginx {
 public:
     // locations: what stands inside `server { ... }` behind `listen`. Files of the directory
-    // `html` inside dir() are served as they are.
-    bool start(const std::string &locations);
+    // `html` inside dir() are served as they are. listen: what stands behind the address.
+    bool start(const std::string &locations, const std::string &listen = "");
     unsigned short port() const { return port_; }
     std::string url(const std::string &path) const;
     const TempDir &dir() const { return dir_; }

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Paths: /hello; /echo (the body back); /big/N (N bytes); /chunked; /status/CODE; /slow/MS (answers
-// after that time); /method (method and keep-alive header of the request). Owned by a test; the
-// handlers run on workers and touch only their own task and the atomics here.
+// after that time); /method (method and keep-alive header of the request); /tls (what the handshake
+// came to, in words). Owned by a test; the handlers run on workers and touch only their own task
+// and the atomics here.
 
 #ifndef WEFT_TEST_INTEGRATION_WORKSHOP_H
 #define WEFT_TEST_INTEGRATION_WORKSHOP_H
@@ -19,6 +20,7 @@
 #include "workflow/WFHttpServer.h"
 #include "workflow/WFTaskFactory.h"
 #include "workflow/Workflow.h"
+#include "workflow/wf/tls.h"
 
 class Workshop {
 public:
@@ -26,8 +28,12 @@ public:
         : server_(&params, [this](WFHttpTask *task) { serve(task); }) {}
     ~Workshop() { stop(); }
 
-    bool start() {
-        if (server_.start("127.0.0.1", 0) < 0)
+    bool start() { return start("", ""); }
+    // With TLS, unless the names of the files are empty.
+    bool start(const std::string &cert_file, const std::string &key_file) {
+        tls_ = !cert_file.empty();
+        if (tls_ ? server_.start("127.0.0.1", 0, cert_file.c_str(), key_file.c_str()) < 0
+                 : server_.start("127.0.0.1", 0) < 0)
             return false;
         sockaddr_in addr = {};
         socklen_t len = sizeof addr;
@@ -43,8 +49,8 @@ public:
     }
 
     unsigned short port() const { return port_; }
-    std::string url(const std::string &path) const {
-        return "http://127.0.0.1:" + std::to_string(port_) + path;
+    std::string url(const std::string &path, const std::string &host = "127.0.0.1") const {
+        return (tls_ ? "https://" : "http://") + host + ":" + std::to_string(port_) + path;
     }
     WFHttpServer &server() { return server_; }
 
@@ -87,9 +93,19 @@ private:
         } else if (what == "/method") {
             resp->append_output_body(req->get_method());
             resp->append_output_body(req->is_keep_alive() ? " keep" : " close");
+        } else if (what == "/tls") {
+            resp->append_output_body(describe_tls(task));
         } else {
             protocol::HttpUtil::set_response_status(resp, HttpStatusNotFound);
         }
+    }
+
+    static std::string describe_tls(WFHttpTask *task) {
+        wf::TlsInfo info;
+        if (!task->get_tls_info(&info))
+            return "plain";
+        return info.version + " " + (info.resumed ? "resumed" : "new") + " alpn=" + info.alpn +
+               " name=" + info.server_name + (info.peer_cert.empty() ? " stranger" : " known");
     }
 
 public:
@@ -106,6 +122,7 @@ public:
 private:
     WFHttpServer server_;
     unsigned short port_ = 0;
+    bool tls_ = false;
 };
 
 #endif

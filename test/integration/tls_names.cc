@@ -1,0 +1,29 @@
+// Weft - the names of the TLS tests, told to the engine before its first task
+// SPDX-License-Identifier: Apache-2.0
+
+#include <gtest/gtest.h>
+
+#include "integration/peer.h"
+#include "workflow/WFGlobal.h"
+
+namespace {
+
+// Lives as long as the process, since the engine does not copy the path.
+class Names : public ::testing::Environment {
+public:
+    void SetUp() override {
+        dir_.write("hosts", "127.0.0.1 localhost a.weft.test b.weft.test c.weft.test\n");
+        path_ = dir_.file("hosts");
+        WFGlobalSettings settings = GLOBAL_SETTINGS_DEFAULT;
+        settings.hosts_path = path_.c_str();
+        WORKFLOW_library_init(&settings);
+    }
+
+private:
+    peer::TempDir dir_;
+    std::string path_;
+};
+
+const ::testing::Environment *const names = ::testing::AddGlobalTestEnvironment(new Names);
+
+} // namespace
