@@ -31,6 +31,8 @@ constexpr int TICKET_KEYS = 80; // bytes
 SSL_CTX *refuse(SSL_CTX *ctx, const std::string &what, std::string *error) {
     unsigned long code = openssl.ERR_get_error();
     const char *reason = code ? openssl.ERR_reason_error_string(code) : nullptr;
+    if (ERR_SYSTEM_ERROR(code)) // OpenSSL has no words for these
+        reason = strerror(ERR_GET_REASON(code));
     openssl.ERR_clear_error();
     std::string text = reason ? what + ": " + reason : what;
     weft_log(WEFT_LOG_WARN, "TLS: %s", text.c_str());

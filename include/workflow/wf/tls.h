@@ -20,7 +20,7 @@
 
 namespace wf {
 
-// Whether the default context of clients verifies. Holds for the tasks that are made afterwards.
+// Whether the default context of clients verifies. Holds for the tasks that are started afterwards.
 void set_tls_verify(bool on);
 bool get_tls_verify();
 
