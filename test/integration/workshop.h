@@ -100,6 +100,8 @@ private:
         }
     }
 
+public:
+    // What process sees of the handshake.
     static std::string describe_tls(WFHttpTask *task) {
         wf::TlsInfo info;
         if (!task->get_tls_info(&info))
@@ -108,7 +110,6 @@ private:
                " name=" + info.server_name + (info.peer_cert.empty() ? " stranger" : " known");
     }
 
-public:
     // Bytes that show where a piece is missing or doubled.
     static std::string pattern(size_t size) {
         std::string text;
