@@ -1,6 +1,7 @@
 // Weft - WFServerBase: certificates
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <strings.h>
 
 #include "kernel/openssl.h"
 #include "kernel/tls_context.h"
@@ -28,12 +29,29 @@ SSL_CTX *WFServerBase::new_ssl_ctx(const char *cert_file, const char *key_file) 
     return ctx;
 }
 
+namespace {
+
+// A session of TLS 1.3 is taken up before its name is looked at, so one that was begun under
+// another name, where nobody or somebody else looked at the client, would count here as well.
+bool is_foreign_session(const SSL *ssl, const char *name) {
+    const SSL_SESSION *session = openssl.SSL_get_session(ssl);
+    if (!session || !openssl.SSL_session_reused(ssl))
+        return false;
+    const char *first = openssl.SSL_SESSION_get0_hostname(session);
+    return name && first ? strcasecmp(name, first) != 0 : name != first;
+}
+
+} // namespace
+
 // A chosen context brings its certificate; whether clients must show one goes with it.
 int WFServerBase::ssl_ctx_callback(SSL *ssl, int *, void *arg) {
     WFServerBase *server = static_cast<WFServerBase *>(arg);
     const char *name = openssl.SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     SSL_CTX *chosen = server->get_server_ssl_ctx(name);
     if (!chosen)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    if ((openssl.SSL_CTX_get_verify_mode(chosen) & SSL_VERIFY_PEER) &&
+        is_foreign_session(ssl, name))
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     if (chosen != openssl.SSL_get_SSL_CTX(ssl)) {
         openssl.SSL_set_SSL_CTX(ssl, chosen);
