@@ -264,18 +264,19 @@ bool CommServerMachine::shake_hands(CommConnEntry *entry, CommOutcome *out) {
     case IoResult::DONE:
         entry->timed_out = false; // it was in time after all
         entry->set_state(CommConnEntry::S_AWAITING);
-        entry->set_deadline(ms_after(entry->service->draining_
-                                         ? DRAIN_GRACE_MS
-                                         : entry->service->limits_.first_byte_timeout));
-        return true;
-    case IoResult::BLOCKED:
-        return true; // there may be news
+        entry->set_deadline(ms_after(entry->service->limits_.first_byte_timeout));
+        break;
+    case IoResult::BLOCKED: // there may be news
+        break;
     default:
         out->refused = entry->link.error != 0;
         // The alert that says why must not be lost to a reset.
         begin_linger(entry, CCR_HANDSHAKE_FAILED);
         return true;
     }
+    if (entry->service->draining_) // unbound meanwhile, when this one was busy
+        close_idle(entry, CCR_DRAINED);
+    return true;
 }
 
 bool CommServerMachine::read_request(CommConnEntry *entry, CommOutcome *out) {
