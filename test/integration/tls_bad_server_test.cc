@@ -245,6 +245,24 @@ TEST_F(TlsBadServer, WholeAnswerCounts) {
     }
 }
 
+// A kept connection that ends under the next request: an error, which one retry hides.
+TEST_F(TlsBadServer, EndsUnderTheNextRequest) {
+    raw::ScriptedServer server(after_handshake([](TlsPeer &peer, raw::Socket &socket) {
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+        peer.read_until("\r\n\r\n");
+        socket.half_close();
+        socket.wait_closed();
+    }));
+    const auto use_ctx = [this](WFHttpTask *task) { task->set_ssl_ctx(ctx_.get()); };
+    for (int retries : {0, 1}) {
+        Call first, second;
+        ASSERT_TRUE(first.run(url(server), use_ctx));
+        EXPECT_EQ("hello", first.body);
+        ASSERT_TRUE(second.run(url(server), use_ctx, 0, retries));
+        EXPECT_EQ(retries ? WFT_STATE_SUCCESS : WFT_STATE_SSL_ERROR, second.state);
+    }
+}
+
 // Bytes between the records of an answer, and a record that was changed on its way.
 TEST_F(TlsBadServer, ChangedOnItsWay) {
     raw::ScriptedServer server(after_handshake([](TlsPeer &peer, raw::Socket &socket) {
