@@ -230,8 +230,8 @@ protected:
     CommMessageIn *get_message_in() const { return this->in_; }
     // How many sessions were before on the connection.
     long long get_seq() const { return this->seq_; }
-    // When the session ended with an error of TLS: what OpenSSL says about it, in English. Else "".
-    // Valid as long as the session.
+    // When the session ended with an error of TLS: what OpenSSL says about it, in English. Valid as
+    // long as the session. Else "", or what became of its connection afterwards.
     const char *get_tls_error() const;
     // What the handshake of this session's connection came to (wf/tls.h). False without TLS.
     bool get_tls_info(struct wf::TlsInfo *info) const;

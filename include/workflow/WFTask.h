@@ -127,7 +127,9 @@ public:
     // When the state is WFT_STATE_SSL_ERROR: what OpenSSL says about it, in English; else "". And
     // what the handshake came to (wf/tls.h): false when there was none. In the callback, or
     // process.
-    using CommSession::get_tls_error;
+    const char *get_tls_error() const {
+        return this->state == WFT_STATE_SSL_ERROR ? this->CommSession::get_tls_error() : "";
+    }
     using CommSession::get_tls_info;
 
     // Of a client task, before it is started: all of it, from waiting for a connection to the last

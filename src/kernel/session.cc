@@ -121,8 +121,18 @@ const void *CommSession::begin_callback() const {
     return before;
 }
 
+// A connection that goes on may come to an error of its own at any time; one that is being closed
+// says nothing new.
 const char *CommSession::get_tls_error() const {
-    return this->entry_ ? tls_error_text(&this->entry_->link) : "";
+    CommConnEntry *entry = this->entry_;
+    if (!entry)
+        return "";
+    entry->set_lock();
+    bool closing =
+        entry->state == CommConnEntry::CLOSING || entry->state == CommConnEntry::S_CLOSING;
+    const char *text = closing ? tls_error_text(&entry->link) : "";
+    entry->unlock();
+    return text;
 }
 
 bool CommSession::get_tls_info(wf::TlsInfo *info) const {
