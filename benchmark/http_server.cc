@@ -144,51 +144,59 @@ void process(WFHttpTask *task) {
     }
 }
 
+struct Options {
+    struct WFGlobalSettings settings = GLOBAL_SETTINGS_DEFAULT;
+    struct CommListenOptions listening;
+    const char *cert = nullptr, *key = nullptr;
+    unsigned short port = 0;
+    size_t size = 13;
+    bool queued = false;
+};
+
+bool take_option(Options *o, int opt, const char *value) {
+    switch (opt) {
+    case 'p':
+        o->port = static_cast<unsigned short>(atoi(value));
+        return true;
+    case 't':
+        o->settings.poller_threads = atoi(value);
+        return true;
+    case 'h':
+        o->settings.handler_threads = atoi(value);
+        return true;
+    case 'b':
+        o->size = static_cast<size_t>(atol(value));
+        return true;
+    case 'x':
+        backend_url = std::string("http://127.0.0.1:") + value + "/";
+        return true;
+    case 'q':
+        return o->queued = true;
+    case 'A':
+        o->listening.accept_at_once = atoi(value);
+        return true;
+    case 'R':
+        return o->listening.reuse_port = true;
+    case 'C':
+        o->cert = value;
+        return true;
+    case 'K':
+        o->key = value;
+        return true;
+    default:
+        return false;
+    }
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
-    struct WFGlobalSettings settings = GLOBAL_SETTINGS_DEFAULT;
     struct WFServerParams params = HTTP_SERVER_PARAMS_DEFAULT;
-    unsigned short port = 0;
-    size_t size = 13;
-    struct CommListenOptions listening;
-    const char *cert = nullptr, *key = nullptr;
-    bool queued = false;
+    Options options;
     int opt;
 
     while ((opt = getopt(argc, argv, "p:t:h:b:x:qC:K:A:R")) != -1) {
-        switch (opt) {
-        case 'p':
-            port = static_cast<unsigned short>(atoi(optarg));
-            break;
-        case 't':
-            settings.poller_threads = atoi(optarg);
-            break;
-        case 'h':
-            settings.handler_threads = atoi(optarg);
-            break;
-        case 'b':
-            size = static_cast<size_t>(atol(optarg));
-            break;
-        case 'x':
-            backend_url = std::string("http://127.0.0.1:") + optarg + "/";
-            break;
-        case 'q':
-            queued = true;
-            break;
-        case 'A':
-            listening.accept_at_once = atoi(optarg);
-            break;
-        case 'R':
-            listening.reuse_port = true;
-            break;
-        case 'C':
-            cert = optarg;
-            break;
-        case 'K':
-            key = optarg;
-            break;
-        default:
+        if (!take_option(&options, opt, optarg)) {
             fprintf(stderr,
                     "usage: %s -p port [-t pollers] [-h handlers] [-b bytes] [-x port] [-q] "
                     "[-C cert -K key] [-A accepts] [-R]\n",
@@ -196,12 +204,12 @@ int main(int argc, char **argv) {
             return 2;
         }
     }
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0; i < options.size; i++) {
         body += "Hello, World!"[i % 13];
     }
-    settings.endpoint_params.max_connections = 10000;
-    WORKFLOW_library_init(&settings);
-    if (queued) {
+    options.settings.endpoint_params.max_connections = 10000;
+    WORKFLOW_library_init(&options.settings);
+    if (options.queued) {
         WFGlobal::get_scheduler()->set_handler_mode(CHM_QUEUED);
     }
     params.max_connections = 100000;
@@ -211,8 +219,8 @@ int main(int argc, char **argv) {
 
     WFHttpServer server(&params, process);
 
-    server.set_listen_options(&listening);
-    if (server.start(AF_INET, "127.0.0.1", port, cert, key) < 0) {
+    server.set_listen_options(&options.listening);
+    if (server.start(AF_INET, "127.0.0.1", options.port, options.cert, options.key) < 0) {
         perror("start");
         return 1;
     }
