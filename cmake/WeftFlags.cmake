@@ -81,7 +81,7 @@ find_program(WEFT_SYMBOLIZER NAMES llvm-symbolizer-16 llvm-symbolizer)
 set(WEFT_TEST_ENVIRONMENT
     "ASAN_OPTIONS=abort_on_error=1:detect_leaks=1:strict_string_checks=1:check_initialization_order=1"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
-    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=${CMAKE_CURRENT_LIST_DIR}/tsan.supp")
 if(WEFT_SYMBOLIZER AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     list(APPEND WEFT_TEST_ENVIRONMENT "ASAN_SYMBOLIZER_PATH=${WEFT_SYMBOLIZER}")
 endif()

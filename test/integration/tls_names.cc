@@ -1,4 +1,4 @@
-// Weft - what all TLS tests begin with: names that the engine knows, and what a sanitizer is to know
+// Weft - what all TLS tests begin with: names that the engine knows
 // SPDX-License-Identifier: Apache-2.0
 
 #include <signal.h>
@@ -30,10 +30,3 @@ private:
 const ::testing::Environment *const names = ::testing::AddGlobalTestEnvironment(new Names);
 
 } // namespace
-
-// OpenSSL is not instrumented, so ThreadSanitizer sees it free what other threads have read, and
-// not the reference counts that order the two.
-extern "C" const char *__tsan_default_suppressions();
-extern "C" const char *__tsan_default_suppressions() {
-    return "race:libcrypto.so\nrace:libssl.so\n";
-}
