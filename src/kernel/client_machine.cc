@@ -28,6 +28,13 @@ constexpr int IDLE_SCAN = 8;  // parked connections looked at for one of the own
 
 uint64_t ms_after(int ms) { return entry_after(sys_now(), ms); }
 
+// A peer that leaves before it has said a word of its answer has cut nothing off: it is gone, as a
+// kept connection may be at any time, and no fault of TLS.
+int receive_error(const CommConnEntry *entry) {
+    bool silent = entry->state == CommConnEntry::SENDING || entry->received == 0;
+    return silent && tls_was_cut(&entry->link) ? ECONNRESET : entry->link_error();
+}
+
 } // namespace
 
 const struct pollable_ops CommClientMachine::ops = {on_event, on_release, CommConnEntry::on_abort};
@@ -449,7 +456,7 @@ bool CommClientMachine::read_answer(CommConnEntry *entry, CommOutcome *out) {
                 fail(entry, CS_STATE_ERROR, entry->send_error, out);
             return !out->session; // there may be room to write by now
         case IoResult::FAILED:
-            fail(entry, CS_STATE_ERROR, entry->link_error(), out);
+            fail(entry, CS_STATE_ERROR, receive_error(entry), out);
             return false;
         case IoResult::ENDED:
             peer_ended(entry, out);

@@ -93,7 +93,7 @@ int CommWaiter::withdraw(CommTarget **target, int error) {
     bool was_in = object_->unpark(this);
     leave_session();
     *target = was_in ? nullptr : target_;
-    unref();
+    a32_sub(&refs_, 1); // the one that handle() would have dropped
     unref();
     errno = error;
     return was_in ? -1 : 0;

@@ -337,6 +337,10 @@ static struct tls *of(const struct weft_link *link) {
 
 SSL *tls_ssl(const struct weft_link *link) { return of(link) ? link->tls->ssl : NULL; }
 
+bool tls_was_cut(const struct weft_link *link) {
+    return of(link) && link->tls->established && link->tls->failed && link->tls->eof;
+}
+
 bool tls_is_established(const struct weft_link *link) { return of(link) && link->tls->established; }
 
 const char *tls_error_text(const struct weft_link *link) { return of(link) ? link->tls->text : ""; }

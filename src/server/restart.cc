@@ -15,8 +15,6 @@
 
 #include "workflow/detail/runtime.h"
 
-extern char **environ;
-
 namespace wf {
 
 namespace {
@@ -67,7 +65,7 @@ std::vector<std::string> environment(size_t listeners) {
     for (char **row = environ; *row; row++) {
         if (!is_one(*row, OURS) && !is_one(*row, READY) && !is_one(*row, "LISTEN_FDS") &&
             !is_one(*row, "LISTEN_PID"))
-            rows.push_back(*row);
+            rows.emplace_back(*row);
     }
     rows.push_back(std::string(OURS) + "=" + std::to_string(listeners));
     rows.push_back(std::string(READY) + "=" +
@@ -79,6 +77,7 @@ std::vector<std::string> environment(size_t listeners) {
 int spawn(char *const argv[], const Handed &handed, pid_t *pid) {
     std::vector<std::string> rows = environment(handed.fds.size() - 1);
     std::vector<char *> pointers;
+    pointers.reserve(rows.size() + 1);
     for (std::string &row : rows)
         pointers.push_back(row.data());
     pointers.push_back(nullptr);

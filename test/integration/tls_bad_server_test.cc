@@ -265,7 +265,8 @@ TEST_F(TlsBadServer, EndsUnderTheNextRequest) {
                 close_behind(task); // So that the peer sees the end of what is not used again.
             },
             0, retries));
-        EXPECT_EQ(retries ? WFT_STATE_SUCCESS : WFT_STATE_SSL_ERROR, second.state);
+        EXPECT_EQ(retries ? WFT_STATE_SUCCESS : WFT_STATE_SYS_ERROR, second.state);
+        EXPECT_EQ(retries ? 0 : ECONNRESET, second.error);
     }
 }
 

@@ -18,6 +18,7 @@ struct tls {
     bool agreed = false;
     bool failed = false;
     bool finishing = false;
+    bool cut = false;
     int calls = 0; // how many threads are inside
 };
 
@@ -104,8 +105,10 @@ ssize_t toy_receive(struct weft_link *link, char *buf, size_t size, bool *draine
         int got = get(link);
         if (got < 0)
             return -1;
-        if (got == 0)
-            return broken(link); // without the notice: cut
+        if (got == 0) {
+            tls->cut = true; // without the notice
+            return broken(link);
+        }
     }
 }
 
@@ -180,6 +183,7 @@ int tls_open(struct weft_link *link, SSL_CTX *, enum tls_side side) {
 
 SSL *tls_ssl(const struct weft_link *) { return nullptr; }
 bool tls_is_established(const struct weft_link *link) { return link->tls && link->tls->agreed; }
+bool tls_was_cut(const struct weft_link *link) { return link->tls && link->tls->cut; }
 const char *tls_error_text(const struct weft_link *) { return ""; }
 SSL_SESSION *tls_get_session(struct weft_link *) { return nullptr; }
 void tls_set_session(struct weft_link *, SSL_SESSION *) {}

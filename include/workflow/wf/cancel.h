@@ -22,7 +22,7 @@ class CancelHandle {
 public:
     CancelHandle() : block_(NULL) {}
     CancelHandle(const CancelHandle &other);
-    CancelHandle(CancelHandle &&other) : block_(other.block_) { other.block_ = NULL; }
+    CancelHandle(CancelHandle &&other) noexcept : block_(other.block_) { other.block_ = NULL; }
     CancelHandle &operator=(CancelHandle other) {
         std::swap(this->block_, other.block_);
         return *this;
