@@ -207,7 +207,8 @@ TEST_F(TlsBadServer, EndsInAnAnswer) {
             TlsCall call;
             ASSERT_TRUE(call.get(url(server), ctx_.get()));
             EXPECT_EQ(1, call.callbacks);
-            if (polite) {
+            // Who has not said a word has cut nothing off.
+            if (polite || half.empty()) {
                 EXPECT_EQ(WFT_STATE_SYS_ERROR, call.state) << half << call.describe();
                 EXPECT_EQ(ECONNRESET, call.error) << half << call.describe();
             } else {
