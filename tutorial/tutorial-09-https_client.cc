@@ -39,6 +39,9 @@ static void on_answer(WFHttpTask *task) {
     end_wait();
 }
 
+// Connections may use it as long as the process lives, and so it is never freed.
+static SSL_CTX *own_context;
+
 // The context that the second argument asks for; *error tells when there is none.
 static SSL_CTX *choose_context(const char *how, std::string *error) {
     if (strcmp(how, "--unverified") == 0)
@@ -46,7 +49,8 @@ static SSL_CTX *choose_context(const char *how, std::string *error) {
     wf::TlsOptions options;
     options.ca_file = how;
     options.alpn = "http/1.1";
-    return wf::new_tls_client_ctx(options, error);
+    own_context = wf::new_tls_client_ctx(options, error);
+    return own_context;
 }
 
 int main(int argc, char *argv[]) {
@@ -70,7 +74,7 @@ int main(int argc, char *argv[]) {
             task->dismiss();
             return 2;
         }
-        task->set_ssl_ctx(ctx); // alive until the process ends, as its connections may be
+        task->set_ssl_ctx(ctx);
     }
     task->set_deadline(10000); // all of it: name, connect, handshake, answer, redirects
     task->start();

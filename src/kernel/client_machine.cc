@@ -528,7 +528,8 @@ void CommClientMachine::complete(CommConnEntry *entry, int keep_alive, CommOutco
     out->state = CS_STATE_SUCCESS;
     out->error = 0;
     keep_tls_session(entry);
-    if (keep_alive == 0 || !entry->request_sent || entry->eof || entry->hangup || entry->aborted) {
+    if (keep_alive == 0 || entry->link.ops->one_exchange || !entry->request_sent || entry->eof ||
+        entry->hangup || entry->aborted) {
         entry->begin_close(CommConnEntry::CLOSING);
         return;
     }

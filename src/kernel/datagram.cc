@@ -39,8 +39,8 @@ int reply_finish(struct weft_link *) { return 0; }
 void reply_close(struct weft_link *, bool) {} // the descriptor is the socket's
 void reply_destroy(struct weft_link *link) { link->peer->socket->unref(); }
 
-const struct transport transport_reply = {nullptr,      reply_receive, reply_send,   reply_flush,
-                                          reply_finish, reply_close,   reply_destroy};
+const struct transport transport_reply = {nullptr,      reply_receive, reply_send,    reply_flush,
+                                          reply_finish, reply_close,   reply_destroy, true};
 
 } // namespace
 

@@ -55,6 +55,9 @@ struct transport {
     // Abortive: the peer sees a reset.
     void (*close)(struct weft_link *link, bool abortive);
     void (*destroy)(struct weft_link *link);
+    // What comes late for one request could not be told from the answer to the next: so a client
+    // makes a link for each.
+    bool one_exchange;
 };
 
 // Bytes as they are, on a stream socket.

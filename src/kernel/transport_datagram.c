@@ -61,4 +61,5 @@ const struct transport transport_datagram = {
     .finish = datagram_finish,
     .close = datagram_close,
     .destroy = datagram_destroy,
+    .one_exchange = true,
 };

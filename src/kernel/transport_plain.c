@@ -37,4 +37,5 @@ const struct transport transport_plain = {
     .finish = plain_finish,
     .close = plain_close,
     .destroy = plain_destroy,
+    .one_exchange = false,
 };

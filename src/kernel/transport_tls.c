@@ -297,6 +297,7 @@ static const struct transport transport_tls = {
     .finish = tls_finish,
     .close = tls_close,
     .destroy = tls_destroy,
+    .one_exchange = false,
 };
 
 int tls_open(struct weft_link *link, SSL_CTX *ctx, enum tls_side side) {

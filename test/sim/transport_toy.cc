@@ -166,8 +166,8 @@ void toy_destroy(struct weft_link *link) {
     link->tls = nullptr;
 }
 
-const struct transport transport_toy = {toy_handshake, toy_receive, toy_send,   toy_flush,
-                                        toy_finish,    toy_close,   toy_destroy};
+const struct transport transport_toy = {toy_handshake, toy_receive, toy_send,    toy_flush,
+                                        toy_finish,    toy_close,   toy_destroy, false};
 
 } // namespace
 
