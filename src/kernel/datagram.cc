@@ -19,6 +19,18 @@ std::string in_one_piece(const struct iovec *vectors, int count) {
     return bytes;
 }
 
+// What was interrupted, or what ICMP said about an earlier datagram, is not about this one.
+ssize_t put(int fd, const struct iovec *vectors, int count, const struct sockaddr *to,
+            socklen_t len) {
+    ssize_t n = -1;
+    for (int tries = 0; tries < 3; tries++) {
+        n = sys_sendto(fd, vectors, count, to, len);
+        if (n >= 0 || (errno != EINTR && errno != ECONNREFUSED))
+            break;
+    }
+    return n;
+}
+
 bool is_full(int error) { return error == EAGAIN || error == ENOBUFS; }
 
 ssize_t reply_receive(struct weft_link *, char *, size_t, bool *drained) {
@@ -82,10 +94,7 @@ ssize_t CommDatagramSocket::send(const struct iovec *vectors, int count, const s
     sys_unlock(&lock_);
     errno = EAGAIN;
     if (!behind)
-        n = sys_sendto(fd, vectors, count, to, len);
-    // What ICMP said about an earlier datagram is not about this one.
-    if (n < 0 && errno == ECONNREFUSED)
-        n = sys_sendto(fd, vectors, count, to, len);
+        n = put(fd, vectors, count, to, len);
     if (n >= 0 || !is_full(errno))
         return n;
     if (piece.empty())
@@ -120,7 +129,7 @@ void CommDatagramSocket::can_write() {
     while (!waiting_.empty() && !full) {
         Waiting &w = waiting_.front();
         struct iovec one = {w.bytes.data(), w.bytes.size()};
-        ssize_t n = sys_sendto(fd, &one, 1, reinterpret_cast<struct sockaddr *>(&w.to), w.len);
+        ssize_t n = put(fd, &one, 1, reinterpret_cast<struct sockaddr *>(&w.to), w.len);
         full = n < 0 && is_full(errno);
         if (full)
             break;

@@ -181,6 +181,10 @@ bool CommListener::take_one() {
     }
     if (errno == EAGAIN || errno == EBADF)
         return false;
+    if (errno == EINVAL) { // somebody else has shut it down: it would say so for ever
+        stop(EINVAL);
+        return false;
+    }
     if (is_out_of_descriptors(errno)) {
         if (!refuse_without_fd())
             pause();

@@ -47,7 +47,7 @@ int CommServerMachine::reply(CommSession *session) {
     int error = count > ENTRY_MAX_VECTORS ? EOVERFLOW : errno;
     entry->set_lock();
     entry->busy = false;
-    entry->keep_alive = entry->fd < 0 ? 0 : keep_alive; // a datagram is not followed by another
+    entry->keep_alive = entry->link.ops->one_exchange ? 0 : keep_alive;
     IoResult result = IoResult::FAILED;
     if (count >= 0 && count <= ENTRY_MAX_VECTORS) {
         result = entry->send(vectors, count);
