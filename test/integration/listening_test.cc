@@ -130,6 +130,25 @@ TEST(Listening, PausedItKeepsNewcomersWaiting) {
     server.pause_accepting(); // does nothing now
 }
 
+// Who owns a socket that was handed in may end it for all: then this server hears of it, once.
+TEST(Listening, ShutDownBySomebodyElse) {
+    class Server : public WFHttpServer {
+    public:
+        using WFHttpServer::WFHttpServer;
+        std::promise<int> ended;
+
+    private:
+        void handle_stop(int error) override { ended.set_value(error); }
+    } server(hello);
+    raw::Listener listener;
+    ASSERT_EQ(server.serve(listener.fd()), 0);
+    ASSERT_EQ(shutdown(listener.fd(), SHUT_RDWR), 0);
+    std::future<int> ended = server.ended.get_future();
+    ASSERT_EQ(ended.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+    EXPECT_EQ(ended.get(), EINVAL);
+    server.stop();
+}
+
 TEST(Listening, BindsNowAndListensLater) {
     WFHttpServer server(hello);
     EXPECT_EQ(server.start_bound(), -1);
