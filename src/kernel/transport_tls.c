@@ -20,7 +20,7 @@ struct tls {
     char *held; // bytes that the system did not take: `link.held` of them, from held_begin on
     size_t held_begin;
     int system_error; // why the last read or write of the descriptor failed; 0 when it did not
-    bool drained;     // the last read of the descriptor was a short one
+    bool drained;     // the last read of the descriptor was a short one, in this call
     bool eof;         // it found the end
     bool established; // the handshake is done
     bool failed;      // nothing more may be asked of the SSL
@@ -173,6 +173,7 @@ static ssize_t tls_receive(struct weft_link *link, char *buf, size_t size, bool 
     struct tls *tls = link->tls;
     size_t total = 0;
     *drained = false;
+    tls->drained = false; // nothing is known of the descriptor until this call has read it
     if (tls->failed)
         return failed(link);
     openssl.ERR_clear_error();
