@@ -11,6 +11,11 @@
 
 #define WAKE_EVENT UINT64_MAX
 
+// A timer fires behind the events that came before it, so that a machine that was kept from running
+// does not take what has long arrived for late. Batches that are full mean that more events may
+// wait; so many of them may go before the timers.
+enum { FULL_BATCHES = 16 };
+
 // How often a driver tries to find a worker for a poller that has none.
 enum { RETRY_NS = 100000000 };
 
@@ -222,6 +227,10 @@ void poller_fetch(struct weft_poller *poller) {
         poller->retry_at = poller->now + RETRY_NS;
         pool_retry(poller->pool);
     }
+    if (poller->batch_count < POLLER_BATCH || ++poller->full_batches >= FULL_BATCHES) {
+        poller->full_batches = 0;
+        fire_timers(poller, poller->now); // all that was reported by then is done
+    }
     uint64_t timeout = wait_time(poller);
     struct worker *self = sys_self();
     if (timeout)
@@ -234,7 +243,8 @@ void poller_fetch(struct weft_poller *poller) {
     poller->now = sys_now();
     poller->batch_next = 0;
     poller->batch_count = n > 0 ? n : 0; // an interrupted wait is an empty one
-    fire_timers(poller, poller->now);
+    if (n <= 0)
+        fire_timers(poller, poller->now);
     drain_inbox(poller);
     poller->ready_quota = poller->ready_count;
 }

@@ -422,4 +422,35 @@ INSTANTIATE_TEST_SUITE_P(Modes, ClientMachine, testing::Values(CHM_INLINE, CHM_Q
                              return mode_name(row.param);
                          });
 
+// A process that was kept from running finds the answers and the passed deadlines together: what
+// came in time is in time.
+TEST(LateProcess, AnAnswerGoesBeforeATimerThatWasDueLater) {
+    constexpr int COUNT = 40; // more than one batch
+    constexpr int LIMIT_MS = 1000;
+    Engine engine(CHM_INLINE, 1), clock(CHM_INLINE, 1);
+    Listener script(COUNT);
+    Target t;
+    ASSERT_EQ(t.start(script.address(), COUNT, -1, LIMIT_MS), 0);
+    Latch done(COUNT), passed;
+    for (int i = 0; i < COUNT; i++)
+        (new Request(&engine.sched, &t, "x", [&](Request *r) {
+            EXPECT_EQ(r->get_state(), CS_STATE_SUCCESS) << r->get_error();
+            done.down();
+        }))->dispatch();
+    std::vector<Peer> peers;
+    while (peers.size() < COUNT) {
+        peers.push_back(script.accept());
+        EXPECT_EQ(peers.back().frame(), "x");
+    }
+    clock.after((LIMIT_MS + 50) * 1000000LL, [&](Timer *) { passed.down(); });
+    HeldPollers held(engine.pool());
+    for (Peer &peer : peers)
+        EXPECT_TRUE(peer.send_frame("y"));
+    EXPECT_TRUE(passed.wait());
+    held.release();
+    EXPECT_TRUE(done.wait());
+    engine.stop();
+    t.deinit();
+}
+
 } // namespace
