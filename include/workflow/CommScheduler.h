@@ -24,6 +24,8 @@ private:
     // A target with a free connection, its load counted. wait_timeout 0: EAGAIN when full; else the
     // calling thread blocks so long (ETIMEDOUT; -1 without limit).
     virtual CommTarget *acquire(int wait_timeout) = 0;
+    // The same for a session: ends early when that one is canceled, or its deadline passes.
+    virtual CommTarget *acquire_for(CommSession *session, int wait_timeout);
     // Like acquire(0), but a full object keeps the waiter (returns NULL, *parked true) and gives it
     // a target later.
     virtual CommTarget *acquire_or_park(CommWaiter *waiter, bool *parked);
@@ -64,7 +66,8 @@ public:
     ~CommSchedTarget() override;
 
 private:
-    CommTarget *acquire(int wait_timeout) override;
+    CommTarget *acquire(int wait_timeout) override { return this->acquire_for(NULL, wait_timeout); }
+    CommTarget *acquire_for(CommSession *session, int wait_timeout) override;
     CommTarget *acquire_or_park(CommWaiter *waiter, bool *parked) override;
     bool unpark(CommWaiter *waiter) override;
     int waiter_timeout() override;
@@ -98,7 +101,8 @@ public:
     ~CommSchedGroup() override;
 
 private:
-    CommTarget *acquire(int wait_timeout) override;
+    CommTarget *acquire(int wait_timeout) override { return this->acquire_for(NULL, wait_timeout); }
+    CommTarget *acquire_for(CommSession *session, int wait_timeout) override;
     CommTarget *acquire_or_park(CommWaiter *waiter, bool *parked) override;
     bool unpark(CommWaiter *waiter) override;
     int waiter_timeout() override;

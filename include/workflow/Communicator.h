@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "detail/kernel_types.h"
+#include "detail/session_wait.h"
 #include "list.h"
 
 class CommConnEntry;
@@ -25,7 +26,6 @@ class CommMessageIn;
 class CommService;
 class CommSession;
 class CommTarget;
-class CommWaiter;
 class Communicator;
 struct CommTargetPool;
 struct job_site;
@@ -47,7 +47,8 @@ struct PeerWatch;
 
 // How far a client's session has come; when it has ended: where it was cut off.
 enum CommPhase {
-    CSP_IDLE, // not begun
+    CSP_IDLE,      // not begun
+    CSP_RESOLVING, // its target's name is looked up
     CSP_WAITING,
     CSP_CONNECTING,
     CSP_HANDSHAKING,
@@ -242,8 +243,12 @@ protected:
     // are begun again keep it. Before it is begun.
     void set_deadline(int ms);
     bool has_deadline() const { return this->deadline_ != UINT64_MAX; }
-    // It was canceled, or its deadline has passed: there is no use in beginning it again.
-    bool is_given_up() const;
+    // ECANCELED when it was canceled, ETIMEDOUT when its deadline has passed: there is no use in
+    // beginning it, or beginning it again. Else 0.
+    int give_up_reason() const;
+    // For a session that ends without handle(), or begins again: from the end on a cancel is too
+    // late. Returns whether one came before.
+    bool set_ended(bool ended);
     // A handle for wf::cancel() (wf/cancel.h), before the session has ended.
     wf::CancelHandle get_cancel_handle();
     // Of a server's session that waits for its reply: `gone` will be called, once and on a worker,
@@ -260,6 +265,13 @@ protected:
     static void end_callback(const void *before);
 
 public:
+    // For the engine: where a client's session waits from here on. False when it was canceled
+    // before; nothing is to be taken back then.
+    bool begin_wait(wf::detail::SessionWait *wait, enum CommPhase phase);
+    void end_wait();
+    // In whole nanoseconds from now, at least 0; -1 without a deadline.
+    int64_t get_time_left() const;
+
     CommSession();
     // An unanswered server session closes its connection.
     virtual ~CommSession();
@@ -279,13 +291,12 @@ private:
     int end_state_;
     int end_error_;
     uint64_t deadline_;     // monotonic clock; UINT64_MAX: none
-    struct weft_lock lock_; // of a client's: guards entry_, waiter_ and canceled_
+    struct weft_lock lock_; // of a client's: guards entry_, wait_ and canceled_
     bool canceled_;
     bool ended_;   // under lock_, and only of one that has a handle: no attempt is under way
     bool passive_; // made by a service
     uint8_t phase_;
-    bool set_ended(bool ended);             // whether it was canceled
-    CommWaiter *waiter_;                    // while it waits for a connection
+    wf::detail::SessionWait *wait_;         // where it waits, if it does
     wf::detail::CancelBlock *cancel_block_; // shared with handles, once there was one
     friend class CommMessageIn;
     friend class CommConnEntry;
@@ -293,7 +304,6 @@ private:
     friend class CommRequest;
     friend class CommScheduler;
     friend class CommServerMachine;
-    friend class CommWaiter;
     friend class Communicator;
     friend struct wf::detail::CancelBlock;
 };
@@ -329,6 +339,7 @@ enum CommCloseReason {
     CCR_ABORTED,            // the engine ends
     CCR_HANDSHAKE_TIMEOUT,  // the TLS handshake took too long
     CCR_HANDSHAKE_FAILED,   // or could not come to an end
+    CCR_NO_MEMORY,          // for the connection, or for what the peer has sent
     CCR_COUNT
 };
 

@@ -132,7 +132,7 @@ public:
     }
     using CommSession::get_tls_info;
 
-    // Of a client task, before it is started: all of it, from waiting for a connection to the last
+    // Of a client task, before it is started: all of it, from looking up its name to the last
     // byte, retries and redirects too, must end within so many milliseconds from now; else it ends
     // with ETIMEDOUT. get_phase() then tells where it was. -1: none.
     using CommSession::get_phase;

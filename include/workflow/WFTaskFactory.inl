@@ -121,6 +121,7 @@ private:
     void reset_route();
     void tell_policy();
     void routed(WFRouterTask *task);
+    bool end_if_given_up();
     bool again();
     SubTask *end();
 
@@ -193,8 +194,9 @@ void WFComplexClientTask<REQ, RESP, CTX>::init_with_uri() {
 template <class REQ, class RESP, typename CTX>
 WFRouterTask *WFComplexClientTask<REQ, RESP, CTX>::route() {
     struct WFNSParams params = {
-        this->type_,       this->uri_,        this->info_.c_str(), this->ssl_ctx_,
-        this->fixed_addr_, this->fixed_conn_, this->retry_times_,  &this->tracing_,
+        this->type_,        this->uri_,        this->info_.c_str(),
+        this->ssl_ctx_,     this->fixed_addr_, this->fixed_conn_,
+        this->retry_times_, &this->tracing_,   this,
     };
     WFNameService *names = wf::detail::runtime_name_service();
 
@@ -216,12 +218,27 @@ void WFComplexClientTask<REQ, RESP, CTX>::routed(WFRouterTask *task) {
         this->error = WFT_ERR_UPSTREAM_UNAVAILABLE;
     }
     this->router_task_ = NULL;
+    if (this->state == WFT_STATE_SYS_ERROR && this->error == ETIMEDOUT)
+        this->timeout_reason = TOR_WAIT_TIMEOUT; // the deadline, before there was a target
+}
+
+// Before there is a connection, or when there will be none: who was given up ends so.
+template <class REQ, class RESP, typename CTX>
+bool WFComplexClientTask<REQ, RESP, CTX>::end_if_given_up() {
+    int reason = this->give_up_reason();
+    if (reason == 0)
+        return false;
+    this->state = WFT_STATE_SYS_ERROR;
+    this->error = reason;
+    this->timeout_reason = reason == ETIMEDOUT ? TOR_WAIT_TIMEOUT : TOR_NOT_TIMEOUT;
+    return true;
 }
 
 template <class REQ, class RESP, typename CTX>
 void WFComplexClientTask<REQ, RESP, CTX>::dispatch() {
+    this->set_ended(false);
     if (this->state == WFT_STATE_UNDEFINED && this->check_request()) {
-        if (!this->route_result_.request_object) {
+        if (!this->route_result_.request_object && !this->end_if_given_up()) {
             SeriesWork *series = series_of(this);
             this->routing_ = true;
             this->router_task_ = this->route();
@@ -230,7 +247,8 @@ void WFComplexClientTask<REQ, RESP, CTX>::dispatch() {
             this->subtask_done(); // not the end: the router is next, and then this task again
             return;
         }
-        this->state = WFT_STATE_SUCCESS;
+        if (this->route_result_.request_object)
+            this->state = WFT_STATE_SUCCESS;
     }
     if (this->state == WFT_STATE_SUCCESS) {
         this->set_request_object(this->route_result_.request_object);
@@ -238,6 +256,11 @@ void WFComplexClientTask<REQ, RESP, CTX>::dispatch() {
             this->set_wait_timeout(0);
         this->WFClientTask<REQ, RESP>::dispatch();
         return;
+    }
+    // Who canceled it was told that it ends so, whatever else went wrong.
+    if (this->set_ended(true)) {
+        this->state = WFT_STATE_SYS_ERROR;
+        this->error = ECANCELED;
     }
     this->subtask_done();
 }
@@ -254,7 +277,7 @@ bool WFComplexClientTask<REQ, RESP, CTX>::again() {
     // Below zero it is an error of TLS, which another attempt would only meet again.
     if (this->state != WFT_STATE_SYS_ERROR || this->error < 0 ||
         this->retry_times_ >= this->retry_max_ || !this->route_result_.request_object ||
-        this->is_given_up())
+        this->give_up_reason() != 0)
         return false;
 
     // An address given instead of a url has no other place to go, so its route is kept.

@@ -231,12 +231,9 @@ int CommClientMachine::request(Communicator *comm, CommSession *session, CommTar
     session->out_ = nullptr;
     session->in_ = nullptr;
     session->phase_ = CSP_CONNECTING;
-    if (__atomic_load_n(&session->canceled_, __ATOMIC_RELAXED)) {
-        errno = ECANCELED;
-        return -1;
-    }
-    if (session->is_given_up()) {
-        errno = ETIMEDOUT;
+    int given_up = session->give_up_reason();
+    if (given_up) {
+        errno = given_up;
         return -1;
     }
     CommConnEntry *entry;
@@ -269,25 +266,16 @@ int CommClientMachine::request(Communicator *comm, CommSession *session, CommTar
 int CommClientMachine::cancel(CommSession *session, CommConnEntry **held) {
     sys_lock(&session->lock_);
     bool over = session->passive_ || session->ended_;
-    CommWaiter *waiter = session->waiter_;
-    CommConnEntry *entry = session->entry_;
+    bool waits = !over && session->wait_;
+    CommConnEntry *entry = over || waits ? nullptr : session->entry_;
     __atomic_store_n(&session->canceled_, true, __ATOMIC_RELAXED); // also against another attempt
-    if (over)
-        waiter = nullptr, entry = nullptr;
-    if (waiter)
-        waiter->ref();
+    if (waits)
+        session->wait_->interrupt();
     else if (entry)
         entry->ref();
     sys_unlock(&session->lock_);
-    if (over)
-        return -1;
-    if (waiter) {
-        waiter->cancel();
-        waiter->unref();
-        return 0;
-    }
-    if (!entry) // on its way to a connection, where it will be seen
-        return 0;
+    if (!entry) // if it is on its way to a connection, that is where it will be seen
+        return over ? -1 : 0;
     entry->set_lock();
     bool has_it = entry->session == session;
     if (has_it) {

@@ -8,6 +8,7 @@
 #include "workflow/CommScheduler.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <new>
 #include <stdlib.h>
 #include <string.h>
@@ -40,25 +41,47 @@ void wake_one(uint32_t *word, uint32_t blocked) {
         sys_futex_wake(word, 1);
 }
 
-// The wait timeout, cut by a deadline; in milliseconds, rounded up.
-int earlier(int timeout, uint64_t deadline) {
-    uint64_t now = sys_now();
-    if (timeout == 0 || deadline == SYS_FOREVER)
-        return timeout;
-    uint64_t left = deadline > now ? (deadline - now + 999999) / 1000000 : 0;
-    return timeout < 0 || left < static_cast<uint64_t>(timeout) ? static_cast<int>(left) : timeout;
+// The wait timeout, cut by the session's deadline.
+uint64_t wait_until(int timeout, const CommSession *session) {
+    int64_t left = session ? session->get_time_left() : -1;
+    int64_t ns = timeout < 0 ? -1 : static_cast<int64_t>(timeout) * 1000000;
+    if (ns < 0 || (left >= 0 && left < ns))
+        ns = left;
+    return ns < 0 ? SYS_FOREVER : sys_now() + static_cast<uint64_t>(ns);
 }
 
-uint64_t wait_until(int timeout) {
-    return timeout < 0 ? SYS_FOREVER : sys_now() + static_cast<uint64_t>(timeout) * 1000000u;
-}
+// A thread that blocks for a session: all who block there look again.
+class BlockedWait final : public wf::detail::SessionWait {
+public:
+    explicit BlockedWait(uint32_t *word) : word_(word) {}
+
+    // False when the time is up, or the session was canceled.
+    bool wait(CommSession *session, uint32_t seen, uint64_t until) {
+        if (!session)
+            return wait_word(word_, seen, until);
+        if (!session->begin_wait(this, CSP_WAITING))
+            return false;
+        bool in_time = wait_word(word_, seen, until);
+        session->end_wait();
+        return in_time;
+    }
+
+private:
+    void interrupt() override {
+        a32_add(word_, 1);
+        sys_futex_wake(word_, INT_MAX);
+    }
+
+    uint32_t *word_;
+};
 
 // Tries `take` under the lock until it gives a target or the time is up: EAGAIN, or ETIMEDOUT after
 // a wait. `lock` takes the lock and says which: a target's changes when it joins a group.
 template <class LOCK, class TAKE>
-CommTarget *acquire_blocking(int wait_timeout, LOCK lock, uint32_t *freed, uint32_t *blocked,
-                             TAKE take) WEFT_TSA(no_thread_safety_analysis) {
-    uint64_t until = wait_until(wait_timeout);
+CommTarget *acquire_blocking(CommSession *session, int wait_timeout, LOCK lock, uint32_t *freed,
+                             uint32_t *blocked, TAKE take) WEFT_TSA(no_thread_safety_analysis) {
+    uint64_t until = wait_until(wait_timeout, session);
+    BlockedWait wait(freed);
     uint32_t counted = 0; // whether this thread is one of the blocked
     for (bool in_time = true;;) {
         struct weft_lock *held = lock();
@@ -74,11 +97,15 @@ CommTarget *acquire_blocking(int wait_timeout, LOCK lock, uint32_t *freed, uint3
             errno = wait_timeout == 0 ? EAGAIN : ETIMEDOUT;
             return nullptr;
         }
-        in_time = wait_word(freed, seen, until);
+        in_time = wait.wait(session, seen, until);
     }
 }
 
 } // namespace
+
+CommTarget *CommSchedObject::acquire_for(CommSession *, int wait_timeout) {
+    return this->acquire(wait_timeout);
+}
 
 CommTarget *CommSchedObject::acquire_or_park(CommWaiter *, bool *parked) {
     *parked = false;
@@ -143,9 +170,9 @@ bool CommSchedTarget::take_slot() {
     return true;
 }
 
-CommTarget *CommSchedTarget::acquire(int wait_timeout) {
+CommTarget *CommSchedTarget::acquire_for(CommSession *session, int wait_timeout) {
     return acquire_blocking(
-        wait_timeout, [this]() { return this->lock_load(); }, &this->freed, &this->blocked,
+        session, wait_timeout, [this]() { return this->lock_load(); }, &this->freed, &this->blocked,
         [this]() -> CommTarget * { return this->take_slot() ? this : nullptr; });
 }
 
@@ -283,9 +310,9 @@ CommSchedTarget *CommSchedGroup::pick() {
     return best;
 }
 
-CommTarget *CommSchedGroup::acquire(int wait_timeout) {
+CommTarget *CommSchedGroup::acquire_for(CommSession *session, int wait_timeout) {
     return acquire_blocking(
-        wait_timeout,
+        session, wait_timeout,
         [this]() WEFT_TSA(no_thread_safety_analysis) {
             sys_lock(&this->lock);
             return &this->lock;
@@ -322,14 +349,15 @@ int CommSchedGroup::waiter_timeout() {
 int CommScheduler::request(CommSession *session, CommSchedObject *object, int wait_timeout,
                            CommTarget **target) {
     session->phase_ = CSP_WAITING;
-    if (session->is_given_up()) {
-        *target = nullptr;
-        errno = __atomic_load_n(&session->canceled_, __ATOMIC_RELAXED) ? ECANCELED : ETIMEDOUT;
+    int given_up = session->give_up_reason();
+    *target = given_up ? nullptr : object->acquire_for(session, wait_timeout);
+    if (!*target) {
+        if (!given_up)
+            given_up = session->give_up_reason();
+        if (given_up)
+            errno = given_up;
         return -1;
     }
-    *target = object->acquire(earlier(wait_timeout, session->deadline_));
-    if (!*target)
-        return -1;
     if (this->comm.request(session, *target) == 0)
         return 0;
     int error = errno;

@@ -60,13 +60,8 @@ int CommWaiter::park(CommTarget **target) {
         errno = error;
         return got ? 0 : -1;
     }
-    sys_lock(&session_->lock_);
-    if (session_->canceled_)
+    if (!session_->begin_wait(this, CSP_WAITING))
         a32_store(&canceled_, 1);
-    else
-        session_->waiter_ = this;
-    session_->phase_ = CSP_WAITING;
-    sys_unlock(&session_->lock_);
     // From here on the session may go on, and end, on another thread: *target belongs to it.
     if (comm_->sleep(this) < 0)
         return withdraw(target, errno);
@@ -77,21 +72,15 @@ int CommWaiter::park(CommTarget **target) {
     return 1;
 }
 
-void CommWaiter::cancel() {
+void CommWaiter::interrupt() {
     a32_store(&canceled_, 1);
     comm_->unsleep(this);
-}
-
-void CommWaiter::leave_session() {
-    sys_lock(&session_->lock_);
-    session_->waiter_ = nullptr;
-    sys_unlock(&session_->lock_);
 }
 
 // Without a timer it cannot wait: it leaves the line, or takes what it was granted meanwhile.
 int CommWaiter::withdraw(CommTarget **target, int error) {
     bool was_in = object_->unpark(this);
-    leave_session();
+    session_->end_wait();
     *target = was_in ? nullptr : target_;
     a32_sub(&refs_, 1); // the one that handle() would have dropped
     unref();
@@ -100,11 +89,13 @@ int CommWaiter::withdraw(CommTarget **target, int error) {
 }
 
 int CommWaiter::duration(struct timespec *value) {
-    uint64_t now = sys_now();
-    uint64_t until = entry_min(entry_after(now, object_->waiter_timeout()), session_->deadline_);
-    uint64_t ns = until > now ? until - now : 0;
-    value->tv_sec = until == ENTRY_NEVER ? -1 : static_cast<time_t>(ns / 1000000000u);
-    value->tv_nsec = until == ENTRY_NEVER ? 0 : static_cast<long>(ns % 1000000000u);
+    int64_t left = session_->get_time_left();
+    int ms = object_->waiter_timeout();
+    int64_t ns = ms < 0 ? -1 : static_cast<int64_t>(ms) * 1000000;
+    if (ns < 0 || (left >= 0 && left < ns))
+        ns = left;
+    value->tv_sec = ns < 0 ? -1 : static_cast<time_t>(ns / 1000000000);
+    value->tv_nsec = ns < 0 ? 0 : static_cast<long>(ns % 1000000000);
     return 0;
 }
 
@@ -115,7 +106,7 @@ void CommWaiter::handle(int result, int) {
     Communicator *comm = comm_;
     Resume resume = resume_;
     bool canceled = a32_load(&canceled_) != 0;
-    leave_session();
+    session_->end_wait();
     unref();
     if (decided_here) {
         if (result == SS_STATE_DISRUPTED)

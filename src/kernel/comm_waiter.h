@@ -11,7 +11,7 @@
 #include "kernel/atomics.h"
 #include "workflow/CommScheduler.h"
 
-class CommWaiter : public SleepSession {
+class CommWaiter final : public SleepSession, public wf::detail::SessionWait {
 public:
     using Resume = void (*)(CommSession *session, CommTarget *target, int state, int error);
 
@@ -28,15 +28,12 @@ public:
     // Takes it out of the line and gives it a target with its load counted.
     void grant(CommTarget *target);
 
-    // Its session is canceled; the caller holds a reference.
-    void cancel();
-    void ref() { a32_add(&refs_, 1); }
-    void unref();
 
 private:
     int duration(struct timespec *value) override;
     void handle(int result, int error) override;
-    void leave_session();
+    void interrupt() override;
+    void unref();
     int withdraw(CommTarget **target, int error);
 
     CommWaiterList *list_;
@@ -48,7 +45,7 @@ private:
     CommTarget *target_;
     uint32_t granted_;  // atomic
     uint32_t canceled_; // atomic
-    uint32_t refs_;     // atomic: park(), handle(), and whoever cancels
+    uint32_t refs_;     // atomic: park() and handle()
 };
 
 #endif

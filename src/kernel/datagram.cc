@@ -4,20 +4,14 @@
 
 #include <errno.h>
 #include <new>
+#include <stdlib.h>
 #include <string.h>
 
 namespace {
 
-constexpr size_t QUEUE_DATAGRAMS = 1024;
+constexpr uint32_t QUEUE_DATAGRAMS = 1024;
 constexpr size_t QUEUE_BYTES = 4 << 20;
 constexpr int VECTORS = 1024; // the most that one sendmsg takes (UIO_MAXIOV)
-
-std::string in_one_piece(const struct iovec *vectors, int count) {
-    std::string bytes;
-    for (int i = 0; i < count; i++)
-        bytes.append(static_cast<const char *>(vectors[i].iov_base), vectors[i].iov_len);
-    return bytes;
-}
 
 // What was interrupted, or what ICMP said about an earlier datagram, is not about this one.
 ssize_t put(int fd, const struct iovec *vectors, int count, const struct sockaddr *to,
@@ -78,67 +72,112 @@ bool CommDatagramSocket::take_one() {
     return true;
 }
 
-ssize_t CommDatagramSocket::send(const struct iovec *vectors, int count, const struct sockaddr *to,
-                                 socklen_t len) {
-    std::string piece;
-    struct iovec one;
-    ssize_t n = -1;
-    if (count > VECTORS) {
-        piece = in_one_piece(vectors, count);
-        one = {piece.data(), piece.size()};
-        vectors = &one;
-        count = 1;
+// A datagram in one piece, with its address. Allocated with malloc().
+struct CommDatagramSocket::Waiting {
+    Waiting *next;
+    struct sockaddr_storage to;
+    socklen_t len;
+    size_t size;
+    char bytes[1];
+
+    static Waiting *make(const struct iovec *vectors, int count, const struct sockaddr *to,
+                         socklen_t len) {
+        size_t size = 0;
+        for (int i = 0; i < count; i++)
+            size += vectors[i].iov_len;
+        Waiting *made = static_cast<Waiting *>(malloc(sizeof(Waiting) + size));
+        if (!made) {
+            errno = ENOMEM;
+            return nullptr;
+        }
+        made->size = 0;
+        for (int i = 0; i < count; i++) {
+            if (vectors[i].iov_len > 0)
+                memcpy(made->bytes + made->size, vectors[i].iov_base, vectors[i].iov_len);
+            made->size += vectors[i].iov_len;
+        }
+        made->len = len;
+        memcpy(&made->to, to, len);
+        return made;
     }
-    sys_lock(&lock_);
-    bool behind = !waiting_.empty(); // others come first
-    sys_unlock(&lock_);
-    errno = EAGAIN;
-    if (!behind)
-        n = put(fd, vectors, count, to, len);
-    if (n >= 0 || !is_full(errno))
-        return n;
-    if (piece.empty())
-        piece = in_one_piece(vectors, count);
-    queue(piece, to, len);
-    return static_cast<ssize_t>(piece.size());
+    ssize_t send_to(int fd) {
+        struct iovec one = {bytes, size};
+        return put(fd, &one, 1, reinterpret_cast<struct sockaddr *>(&to), len);
+    }
+};
+
+CommDatagramSocket::~CommDatagramSocket() {
+    while (first_) {
+        Waiting *next = first_->next;
+        free(first_);
+        first_ = next;
+    }
 }
 
-void CommDatagramSocket::queue(const std::string &bytes, const struct sockaddr *to, socklen_t len) {
+ssize_t CommDatagramSocket::send(const struct iovec *vectors, int count, const struct sockaddr *to,
+                                 socklen_t len) {
+    Waiting *piece = nullptr;
+    if (count > VECTORS && !(piece = Waiting::make(vectors, count, to, len)))
+        return -1;
     sys_lock(&lock_);
-    bool room = waiting_.size() < QUEUE_DATAGRAMS && waiting_bytes_ + bytes.size() <= QUEUE_BYTES;
-    bool first = room && waiting_.empty();
+    bool behind = first_ != nullptr; // others come first
+    sys_unlock(&lock_);
+    ssize_t n = -1;
+    errno = EAGAIN;
+    if (!behind)
+        n = piece ? piece->send_to(fd) : put(fd, vectors, count, to, len);
+    if (n >= 0 || !is_full(errno)) {
+        int error = errno;
+        free(piece);
+        errno = error;
+        return n;
+    }
+    if (!piece && !(piece = Waiting::make(vectors, count, to, len)))
+        return -1;
+    n = static_cast<ssize_t>(piece->size);
+    queue(piece);
+    return n;
+}
+
+// Takes the datagram over.
+void CommDatagramSocket::queue(Waiting *datagram) {
+    datagram->next = nullptr;
+    sys_lock(&lock_);
+    bool first = !first_;
+    bool room = waiting_count_ < QUEUE_DATAGRAMS && waiting_bytes_ + datagram->size <= QUEUE_BYTES;
     if (room) {
-        Waiting w = {};
-        memcpy(&w.to, to, len);
-        w.len = len;
-        w.bytes = bytes;
-        waiting_bytes_ += bytes.size();
-        waiting_.push_back(std::move(w));
-        a32_store(&waiting_count_, static_cast<uint32_t>(waiting_.size()));
+        waiting_bytes_ += datagram->size;
+        *last_ = datagram;
+        last_ = &datagram->next;
+        a32_store(&waiting_count_, waiting_count_ + 1);
     }
     sys_unlock(&lock_);
-    if (!room)
+    if (!room) {
+        free(datagram);
         count_dropped();
-    else if (first)
+    } else if (first) {
         renew_interest();
+    }
 }
 
 void CommDatagramSocket::can_write() {
     bool full = false;
     sys_lock(&lock_);
-    while (!waiting_.empty() && !full) {
-        Waiting &w = waiting_.front();
-        struct iovec one = {w.bytes.data(), w.bytes.size()};
-        ssize_t n = put(fd, &one, 1, reinterpret_cast<struct sockaddr *>(&w.to), w.len);
+    while (first_ && !full) {
+        Waiting *datagram = first_;
+        ssize_t n = datagram->send_to(fd);
         full = n < 0 && is_full(errno);
         if (full)
             break;
         if (n < 0)
             count_dropped();
-        waiting_bytes_ -= w.bytes.size();
-        waiting_.pop_front();
+        waiting_bytes_ -= datagram->size;
+        first_ = datagram->next;
+        free(datagram);
+        a32_store(&waiting_count_, waiting_count_ - 1);
     }
-    a32_store(&waiting_count_, static_cast<uint32_t>(waiting_.size()));
+    if (!first_)
+        last_ = &first_;
     sys_unlock(&lock_);
     if (!full)
         renew_interest();
@@ -183,27 +222,15 @@ void CommServerMachine::datagram(Communicator *comm, CommService *service,
         conn ? new (std::nothrow) CommDatagramEntry(comm, home, socket) : nullptr;
     if (!entry) {
         delete conn;
-        count(service, CCR_REFUSED_FULL);
+        count(service, CCR_NO_MEMORY);
         return;
     }
     a32_add(&home->load, 1);
     entry->busy = true; // nobody else knows it yet
     settle(entry, service, conn, from, len);
-    CommSession *session = service->new_session(0, conn);
+    CommSession *session = begin_session(entry);
     size_t taken = 0;
-    int result = -1;
-    if (session) {
-        session->passive_ = true;
-        session->target_ = entry->target;
-        CommConnEntry *old = entry->attach(session);
-        if (old)
-            old->unref();
-        session->in_ = session->message_in();
-        if (session->in_) {
-            session->in_->entry_ = entry;
-            result = CommConnEntry::append(session, buf, size, &taken);
-        }
-    }
+    int result = session && session->in_ ? CommConnEntry::append(session, buf, size, &taken) : -1;
     CommOutcome out;
     entry->ref();
     entry->set_lock();

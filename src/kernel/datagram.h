@@ -11,9 +11,6 @@
 #ifndef WEFT_SRC_KERNEL_DATAGRAM_H
 #define WEFT_SRC_KERNEL_DATAGRAM_H
 
-#include <deque>
-#include <string>
-
 #include "kernel/listener.h"
 
 class CommDatagramSocket final : public CommListener {
@@ -25,19 +22,17 @@ public:
     ssize_t send(const struct iovec *vectors, int count, const struct sockaddr *to, socklen_t len);
 
 private:
-    struct Waiting {
-        struct sockaddr_storage to;
-        socklen_t len;
-        std::string bytes;
-    };
+    struct Waiting;
+    ~CommDatagramSocket() override;
     bool take_one() override;
     void can_write() override;
     void abort_sessions() override;
     bool wants_write() const override { return a32_load(&waiting_count_) > 0; }
-    void queue(const std::string &bytes, const struct sockaddr *to, socklen_t len);
+    void queue(Waiting *datagram);
 
     struct weft_lock lock_ = {0}; // guards the queue
-    std::deque<Waiting> waiting_;
+    Waiting *first_ = nullptr;
+    Waiting **last_ = &first_;
     size_t waiting_bytes_ = 0;
     uint32_t waiting_count_ = 0; // atomic
 };

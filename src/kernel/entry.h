@@ -153,7 +153,7 @@ public:
     bool hangup : 1;       // the edge bore RDHUP, HUP or ERR: a short read does not end the data
     bool eof : 1;          // the peer has ended its sending
     bool timed_out : 1;    // the deadline passed while busy, or waits for the job
-    bool aborted : 1;      // the engine ends
+    bool aborted : 1;      // the engine ends, or what send_error says
     bool canceled : 1;     // client: the session was; it ends so, whatever happens meanwhile
     bool order_wanted : 1; // unlock() shall post the order
     bool order_posted : 1; // it is on its way
@@ -170,7 +170,7 @@ public:
     bool listed_used;      // server: in the list of those that have made a request
     bool listed;           // stands in the list of its target or service; under that one's lock
     uint8_t close_reason;  // server: CommCloseReason
-    int send_error;        // client: why the request could not be sent in full
+    int send_error; // client: why the request could not be sent in full; server: 0, or ENOMEM
 
     struct weft_link link;
     Communicator *comm;
@@ -340,9 +340,12 @@ private:
         WEFT_TSA(requires_capability(entry->mutex));
     static bool step(CommConnEntry *entry, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));
+    static CommSession *begin_session(CommConnEntry *entry);
     static bool read_request(CommConnEntry *entry, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));
     static void feed(CommConnEntry *entry, const char *buf, size_t size, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void keep_input(CommConnEntry *entry, const char *bytes, size_t size)
         WEFT_TSA(requires_capability(entry->mutex));
     static bool buffer_pipeline(CommConnEntry *entry, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));

@@ -40,16 +40,16 @@ CommListener::CommListener(Communicator *comm, CommService *service, int fd_in, 
                            struct weft_poller *home)
     : pollable{&ops, home ? home : mpoller_pick(comm->get_pool()), 2, POLLER_NO_SLOT, fd_in},
       comm_(comm), service_(service), reserve_(sys_open_reserve()), own_(own), home_(home),
-      next_(nullptr), held_(0), stopped_(0), stop_error_(0),
-      pause_ms_(PAUSE_MIN_MS), reserve_lock_{0}, pause_posted_(0) {
+      next_(nullptr), held_(0), stopped_(0), stop_error_(0), starved_(0), pause_ms_(PAUSE_MIN_MS),
+      seen_(0), reserve_lock_{0}, renewing_(0) {
     start_order_.run = run_start;
     stop_order_.run = run_stop;
-    pause_order_.run = run_pause;
+    renew_order_.run = run_renew;
     resume_.msg.run = run_resume;
     resume_.timer.prev = nullptr;
     ended_.run = run_ended;
     let_go_.run = run_let_go;
-    start_order_.listener = stop_order_.listener = pause_order_.listener = this;
+    start_order_.listener = stop_order_.listener = renew_order_.listener = this;
     resume_.listener = ended_.listener = let_go_.listener = this;
 }
 
@@ -91,7 +91,7 @@ void CommListener::run_start(struct weft_msg *msg, struct weft_poller *poller) {
     if (a32_load(
             &self->stopped_)) // the stop came first: from the driver itself, which need not post
         return;
-    if (poller_register(poller, self, self->interest()) < 0)
+    if (poller_register(poller, self, self->see_interest()) < 0)
         self->stop_error_ = errno;
     if (self->stop_error_ || poller->closing)
         self->stop(self->stop_error_);
@@ -215,35 +215,65 @@ bool CommListener::refuse_without_fd() {
 }
 
 void CommListener::pause() {
-    if (a32_swap(&pause_posted_, 1))
-        return;
-    pollable_ref(this); // the order's
-    poller_do(poller, &pause_order_);
+    a32_swap(&starved_, 1);
+    renew_interest();
 }
 
-void CommListener::run_pause(struct weft_msg *msg, struct weft_poller *poller) {
-    CommListener *self = static_cast<Part<weft_msg> *>(msg)->listener;
-    poller_ready(poller, &self->let_go_);
-    if (self->slot == POLLER_NO_SLOT || poller->closing || poller_modify(poller, self, 0) < 0)
+// One order at a time; it finds the latest wishes. What is wished for behind it is found by
+// run_let_go().
+void CommListener::renew_interest() {
+    if (!comm_->enter())
         return;
-    uint32_t ms = a32_load(&self->pause_ms_);
-    poller_arm(poller, &self->resume_, poller->now + ms * UINT64_C(1000000));
-    if (ms < PAUSE_MAX_MS)
-        a32_store(&self->pause_ms_, 2 * ms);
+    if (a32_swap(&renewing_, 1)) {
+        comm_->leave();
+        return;
+    }
+    pollable_ref(this); // the order's
+    poller_do(poller, &renew_order_);
+}
+
+// By the driver, who then asks for exactly that.
+uint32_t CommListener::see_interest() {
+    uint32_t wanted = interest();
+    a32_store(&seen_, wanted);
+    return wanted;
+}
+
+void CommListener::run_renew(struct weft_msg *msg, struct weft_poller *poller) {
+    CommListener *self = static_cast<Part<weft_msg> *>(msg)->listener;
+    bool starved = a32_swap(&self->starved_, 0) != 0;
+    bool live = self->slot != POLLER_NO_SLOT && !poller->closing;
+    uint32_t wanted = self->see_interest();
+    poller_ready(poller, &self->let_go_);
+    if (!live)
+        return;
+    if (starved && poller_modify(poller, self, 0) == 0) {
+        uint32_t ms = a32_load(&self->pause_ms_);
+        poller_disarm(poller, &self->resume_);
+        poller_arm(poller, &self->resume_, poller->now + ms * UINT64_C(1000000));
+        if (ms < PAUSE_MAX_MS)
+            a32_store(&self->pause_ms_, 2 * ms);
+    } else if (!wheel_has(&self->resume_.timer)) {
+        poller_modify(poller, self, wanted);
+    }
 }
 
 // Drops the order's reference where program code may run.
 void CommListener::run_let_go(struct weft_job *job) {
     CommListener *self = static_cast<Part<weft_job> *>(job)->listener;
-    a32_store(&self->pause_posted_, 0);
+    Communicator *comm = self->comm_;
+    a32_swap(&self->renewing_, 0);
+    if (a32_load(&self->starved_) || self->interest() != a32_load(&self->seen_))
+        self->renew_interest();
     pollable_unref(self);
+    comm->leave();
 }
 
 void CommListener::run_resume(struct weft_msg *msg, struct weft_poller *poller) {
     struct weft_poll_timer *base = WEFT_CONTAINER_OF(msg, weft_poll_timer, msg);
     CommListener *self = static_cast<Part<weft_poll_timer> *>(base)->listener;
-    if (self->slot != POLLER_NO_SLOT && !a32_load(&self->held_))
-        poller_modify(poller, self, EPOLLIN);
+    if (self->slot != POLLER_NO_SLOT)
+        poller_modify(poller, self, self->see_interest());
 }
 
 void CommListener::append(CommListener *other) {
@@ -264,54 +294,7 @@ void CommListener::hold_all(bool held) {
         l->hold(held);
 }
 
-// Made for each call, since they are rare. Holds a reference of the listener, which it drops where
-// program code may run, and keeps the engine from ending before that.
-struct CommListener::HoldOrder {
-    Part<weft_msg> order;
-    Part<weft_job> let_go;
-
-    explicit HoldOrder(CommListener *listener) {
-        order.listener = let_go.listener = listener;
-        order.run = run;
-        let_go.run = finish;
-        pollable_ref(listener);
-    }
-
-    static HoldOrder *of(struct weft_msg *msg) {
-        return WEFT_CONTAINER_OF(static_cast<Part<weft_msg> *>(msg), HoldOrder, order);
-    }
-
-    // The latest wish counts.
-    static void run(struct weft_msg *msg, struct weft_poller *poller) {
-        CommListener *self = of(msg)->order.listener;
-        if (self->slot != POLLER_NO_SLOT && !poller->closing) {
-            poller_disarm(poller, &self->resume_);
-            poller_modify(poller, self, self->interest());
-        }
-        poller_ready(poller, &of(msg)->let_go);
-    }
-
-    static void finish(struct weft_job *job) {
-        HoldOrder *self = WEFT_CONTAINER_OF(static_cast<Part<weft_job> *>(job), HoldOrder, let_go);
-        CommListener *listener = self->let_go.listener;
-        Communicator *comm = listener->comm_;
-        delete self;
-        pollable_unref(listener);
-        comm->leave();
-    }
-};
-
 void CommListener::hold(bool held) {
-    a32_store(&held_, held ? 1 : 0);
+    a32_swap(&held_, held ? 1 : 0);
     renew_interest();
-}
-
-void CommListener::renew_interest() {
-    if (!comm_->enter())
-        return;
-    HoldOrder *made = new (std::nothrow) HoldOrder(this);
-    if (made)
-        poller_do(poller, &made->order);
-    else
-        comm_->leave();
 }

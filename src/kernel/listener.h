@@ -62,14 +62,14 @@ private:
     static void run_start(struct weft_msg *msg, struct weft_poller *poller);
     static void run_stop(struct weft_msg *msg, struct weft_poller *poller);
     static void run_resume(struct weft_msg *msg, struct weft_poller *poller);
-    static void run_pause(struct weft_msg *msg, struct weft_poller *poller);
+    static void run_renew(struct weft_msg *msg, struct weft_poller *poller);
     static void run_ended(struct weft_job *job);
     static void run_let_go(struct weft_job *job);
-    struct HoldOrder;
     uint32_t interest() const {
         return (a32_load(&held_) ? 0u : static_cast<uint32_t>(EPOLLIN)) |
                (wants_write() ? static_cast<uint32_t>(EPOLLOUT) : 0u);
     }
+    uint32_t see_interest();
     void hold(bool held);
     bool refuse_without_fd();
     void pause();
@@ -88,12 +88,14 @@ private:
     uint32_t held_;    // atomic
     uint32_t stopped_; // atomic: stop was ordered
     int stop_error_;
+    uint32_t starved_;  // atomic: accepting is to pause, for want of descriptors
     uint32_t pause_ms_; // atomic
+    uint32_t seen_;     // atomic: the interest as the driver has last found it
     struct weft_lock reserve_lock_;
     Part<weft_msg> start_order_;
     Part<weft_msg> stop_order_;
-    Part<weft_msg> pause_order_;
-    uint32_t pause_posted_; // atomic: the order is on its way, and holds a reference until let_go_
+    Part<weft_msg> renew_order_;
+    uint32_t renewing_; // atomic: the order is on its way, and holds a reference until let_go_
     Part<weft_poll_timer> resume_;
     Part<weft_job> ended_;
     Part<weft_job> let_go_;

@@ -109,12 +109,14 @@ bool CommServerMachine::step(CommConnEntry *entry, CommOutcome *out) {
     if (entry->state == CommConnEntry::S_CLOSING)
         return false;
     if (entry->aborted) {
+        CommCloseReason reason = entry->send_error ? CCR_NO_MEMORY : CCR_ABORTED;
         if (entry->state == CommConnEntry::S_RECEIVING)
-            give_up(entry, CCR_ABORTED, 0);
+            give_up(entry, reason, 0);
         else if (entry->state == CommConnEntry::S_REPLYING)
-            reply_failed(entry, CS_STATE_STOPPED, 0, out);
+            reply_failed(entry, entry->send_error ? CS_STATE_ERROR : CS_STATE_STOPPED,
+                         entry->send_error, out);
         else
-            close(entry, CCR_ABORTED);
+            close(entry, reason);
         return false;
     }
     if (entry->timed_out) {
@@ -187,7 +189,7 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, struc
     if (!entry) {
         a32_sub(&home->load, 1);
         delete conn;
-        count(service, CCR_REFUSED_FULL);
+        count(service, CCR_NO_MEMORY);
         sys_close(fd);
         return;
     }
@@ -306,8 +308,25 @@ bool CommServerMachine::read_request(CommConnEntry *entry, CommOutcome *out) {
     }
 }
 
+// The program's next session for this connection, with its message, if it has one. Nothing is
+// locked.
+CommSession *CommServerMachine::begin_session(CommConnEntry *entry) {
+    CommSession *session = entry->service->new_session(entry->seq, entry->conn);
+    if (!session)
+        return nullptr;
+    session->passive_ = true;
+    session->target_ = entry->target;
+    CommConnEntry *old = entry->attach(session);
+    if (old) // a service that hands out a session twice
+        old->unref();
+    entry->receive_ms = session->receive_timeout();
+    session->in_ = session->message_in();
+    if (session->in_)
+        session->in_->entry_ = entry;
+    return session;
+}
+
 void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size, CommOutcome *out) {
-    CommService *service = entry->service;
     CommSession *session = entry->session;
     bool first = entry->state == CommConnEntry::S_AWAITING;
     int result = 0;
@@ -325,17 +344,8 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     entry->unlock();
     sys_point(SYS_POINT_USER_CODE);
     errno = ENOMEM;
-    if (first && (session = service->new_session(entry->seq, entry->conn)) != nullptr) {
-        session->passive_ = true;
-        session->target_ = entry->target;
-        CommConnEntry *old = entry->attach(session);
-        if (old) // a service that hands out a session twice
-            old->unref();
-        entry->receive_ms = session->receive_timeout();
-        session->in_ = session->message_in();
-        if (session->in_)
-            session->in_->entry_ = entry;
-    }
+    if (first)
+        session = begin_session(entry);
     if (!session || !session->in_)
         result = -1;
     if (result == 0)
@@ -350,8 +360,7 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     } else if (result > 0) {
         entry->set_state(CommConnEntry::S_SERVING);
         entry->deadline = ENTRY_NEVER;
-        if (!entry->save_input(buf + taken, size - taken))
-            entry->aborted = true;
+        keep_input(entry, buf + taken, size - taken);
         out->session = session;
         out->state = CS_STATE_TOREPLY;
     } else {
@@ -434,6 +443,14 @@ void CommServerMachine::time_out(CommConnEntry *entry, CommOutcome *out) {
     }
 }
 
+// What cannot be kept is lost, and the connection with it.
+void CommServerMachine::keep_input(CommConnEntry *entry, const char *bytes, size_t size) {
+    if (entry->save_input(bytes, size))
+        return;
+    entry->send_error = ENOMEM;
+    entry->aborted = true;
+}
+
 // Bytes that come while a session is with the program, or being answered.
 bool CommServerMachine::buffer_pipeline(CommConnEntry *entry, CommOutcome *out) {
     char *buf = worker_buffer();
@@ -444,8 +461,7 @@ bool CommServerMachine::buffer_pipeline(CommConnEntry *entry, CommOutcome *out) 
     size_t size = room;
     switch (entry->receive(buf, &size)) {
     case IoResult::DONE:
-        if (!entry->save_input(buf, size))
-            entry->aborted = true;
+        keep_input(entry, buf, size);
         return true;
     case IoResult::FAILED:
         // Reset: nobody will read an answer. One under way finds that out by itself, unless it is

@@ -11,11 +11,12 @@
 
 using wf::CancelHandle;
 using wf::detail::CancelBlock;
+using wf::detail::SessionWait;
 
 CommSession::CommSession()
     : target_(nullptr), conn_(nullptr), out_(nullptr), in_(nullptr), seq_(0), entry_(nullptr),
       end_state_(0), end_error_(0), deadline_(ENTRY_NEVER), lock_{0}, canceled_(false),
-      ended_(false), passive_(false), phase_(CSP_IDLE), waiter_(nullptr), cancel_block_(nullptr) {}
+      ended_(false), passive_(false), phase_(CSP_IDLE), wait_(nullptr), cancel_block_(nullptr) {}
 
 CommSession::~CommSession() {
     if (this->cancel_block_) {
@@ -42,9 +43,33 @@ bool CommSession::set_ended(bool ended) {
     return canceled;
 }
 
-bool CommSession::is_given_up() const {
-    return __atomic_load_n(&this->canceled_, __ATOMIC_RELAXED) ||
-           (this->has_deadline() && this->deadline_ <= sys_now());
+int CommSession::give_up_reason() const {
+    if (__atomic_load_n(&this->canceled_, __ATOMIC_RELAXED))
+        return ECANCELED;
+    return this->has_deadline() && this->deadline_ <= sys_now() ? ETIMEDOUT : 0;
+}
+
+int64_t CommSession::get_time_left() const {
+    if (!this->has_deadline())
+        return -1;
+    uint64_t now = sys_now();
+    return this->deadline_ > now ? static_cast<int64_t>(this->deadline_ - now) : 0;
+}
+
+bool CommSession::begin_wait(SessionWait *wait, enum CommPhase phase) {
+    sys_lock(&this->lock_);
+    bool canceled = this->canceled_;
+    if (!canceled)
+        this->wait_ = wait;
+    this->phase_ = static_cast<uint8_t>(phase);
+    sys_unlock(&this->lock_);
+    return !canceled;
+}
+
+void CommSession::end_wait() {
+    sys_lock(&this->lock_);
+    this->wait_ = nullptr;
+    sys_unlock(&this->lock_);
 }
 
 bool CommSession::is_draining() const {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nameservice/lookup_desk.h"
 
+#include <errno.h>
 #include <string>
 #include <time.h>
 #include <utility>
@@ -30,29 +31,46 @@ struct LookupDesk::Pending final : LookupSink {
 };
 
 int Asker::duration(struct timespec *value) {
-    value->tv_sec = -1;
-    value->tv_nsec = 0;
+    int64_t left = asks_.session ? asks_.session->get_time_left() : -1;
+    value->tv_sec = left < 0 ? -1 : static_cast<time_t>(left / 1000000000);
+    value->tv_nsec = left < 0 ? 0 : static_cast<long>(left % 1000000000);
     return 0;
 }
 
 void Asker::handle(int state_in, int) {
     DeskAnswer told;
-    // Anything but the cancel that tell() sends is the end of the engine, and an answer may come
-    // yet.
-    if (state_in == SS_STATE_ERROR)
+    DeskClient asks = asks_;
+    if (asks.session)
+        asks.session->end_wait();
+    // Only whoever decided has canceled the timer. After any other end an answer may come yet.
+    if (state_in == SS_STATE_ERROR) {
         std::swap(told, answer_);
-    else
+    } else if (state_in == SS_STATE_COMPLETE) {
+        told.state = WFT_STATE_SYS_ERROR;
+        told.error = ETIMEDOUT;
+    } else {
         told.state = WFT_STATE_ABORTED;
-    DeskResume resume = resume_;
-    void *client = client_;
+    }
     this->unref();
-    resume(client, told);
+    asks.resume(asks.client, told);
 }
 
 void Asker::tell(CommScheduler *scheduler, const DeskAnswer &answer) {
-    answer_ = answer;
-    scheduler->unsleep(this);
+    if (!decided_.exchange(true, std::memory_order_acq_rel)) {
+        answer_ = answer;
+        scheduler->unsleep(this);
+    } else if (answer.handle) {
+        DnsTable::release(answer.handle);
+    }
     this->unref();
+}
+
+void Asker::interrupt() {
+    if (decided_.exchange(true, std::memory_order_acq_rel))
+        return;
+    answer_.state = WFT_STATE_SYS_ERROR;
+    answer_.error = ECANCELED;
+    runtime_scheduler()->unsleep(this);
 }
 
 void Asker::unref() {
@@ -67,19 +85,27 @@ LookupDesk::LookupDesk() = default;
 LookupDesk::~LookupDesk() = default;
 
 bool LookupDesk::ask(const DnsKey &key, const LookupTtl &ttl, uint64_t serial, Lookup *lookup,
-                     DeskResume resume, void *client) {
+                     const DeskClient &asks) {
     CommScheduler *scheduler = runtime_scheduler();
     // The client may be gone as soon as it sleeps, and the text of the key with it.
     std::string host(key.host);
     DnsKey kept{host, key.port, key.family};
-    Asker *asker = new Asker(resume, client);
+    Asker *asker = new Asker(asks);
+    CommSession *session = asks.session; // gone too, then
+    if (session && !session->begin_wait(asker, CSP_RESOLVING))
+        asker->interrupt();
     if (scheduler->sleep(asker) < 0) {
+        if (session)
+            session->end_wait();
         asker->unref();
         asker->unref(); // NOLINT(clang-analyzer-cplusplus.NewDelete) - it was made with two
                         // references
         return false;
     }
-    if (asker->is_over()) {
+    bool canceled = asker->is_decided();
+    if (canceled) // perhaps before there was a timer
+        scheduler->unsleep(asker);
+    if (canceled || asker->is_over()) {
         asker->unref();
         return true;
     }

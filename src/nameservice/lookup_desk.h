@@ -1,13 +1,13 @@
 // Weft - the desk where look-ups are asked for: one at a time for each question, its answer shared by all who wait
 // SPDX-License-Identifier: Apache-2.0
 //
-// A task that must wait is parked as a timer without end (an Asker), which the answer cancels: so
-// no thread waits, the task goes on on a worker, with a permit, and at exit the engine ends it like
-// any timer.
+// A task that must wait is parked as a timer (an Asker), which the answer cancels, and so does who
+// cancels the task: so no thread waits, the task goes on on a worker, with a permit, and at exit
+// the engine ends it like any timer. If the timer fires by itself, the task's deadline has passed.
 //
 // Always true: an asker is in the line of a pending look-up, or its answer is fixed. Two hold it,
 // its timer and the desk; the last of them frees it. The task it stands for is touched by its timer
-// alone.
+// alone. Of the answer and a cancel the first one decides.
 //
 // Locks: the desk's is taken before those of the DNS cache, and held neither while a look-up is
 // started nor while timers are.
@@ -38,17 +38,27 @@ struct DeskAnswer {
 // Called once with the client that asked, on a worker, or inside ask() when the engine has ended.
 typedef void (*DeskResume)(void *client, const DeskAnswer &answer);
 
-class Asker final : public SleepSession {
+// Who asks. The session is the one whose deadline and cancel end the wait; or NULL.
+struct DeskClient {
+    void *client;
+    DeskResume resume;
+    CommSession *session;
+};
+
+class Asker final : public SleepSession, public SessionWait {
 public:
-    Asker(DeskResume resume, void *client) : resume_(resume), client_(client), refs_(2) {}
+    explicit Asker(const DeskClient &asks) : asks_(asks), refs_(2), decided_(false) {}
 
     int duration(struct timespec *value) override;
     void handle(int state_in, int error) override;
+    void interrupt() override;
 
-    // By the desk: fixes the answer and wakes the client. Gives the desk's hold up.
+    // By the desk: fixes the answer and wakes the client, if it still waits. Gives the desk's hold
+    // up, and the one on the answer.
     void tell(CommScheduler *scheduler, const DeskAnswer &answer);
 
-    // Its timer has ended already, since the engine has.
+    [[nodiscard]] bool is_decided() const { return decided_.load(std::memory_order_acquire); }
+    // Its timer has ended already: the engine has, or the deadline was that near.
     [[nodiscard]] bool is_over() const { return refs_.load(std::memory_order_acquire) == 1; }
     void unref();
 
@@ -57,10 +67,10 @@ public:
 private:
     ~Asker() override = default;
 
-    const DeskResume resume_;
-    void *const client_;
+    const DeskClient asks_;
     std::atomic<int> refs_;
-    DeskAnswer answer_; // written before the timer is canceled, read after
+    std::atomic<bool> decided_; // the timer is canceled by whoever sets it
+    DeskAnswer answer_;         // written by that one before, read after
 };
 
 // What a question's answer is kept for, in seconds.
@@ -79,7 +89,7 @@ public:
     // looked there: when an answer has come in since, it is used. False when the client could not
     // be parked (errno is set).
     [[nodiscard]] bool ask(const DnsKey &key, const LookupTtl &ttl, uint64_t serial, Lookup *lookup,
-                           DeskResume resume, void *client);
+                           const DeskClient &asks);
 
 private:
     struct Pending;

@@ -73,7 +73,7 @@ bool Resolver::resolve_new(WFResolverTask *task, const DnsKey &key, uint64_t ser
         keep(task, key, &list, ttl);
         return true;
     }
-    if (desk_.ask(key, ttl, serial, lookup_, resume, task))
+    if (desk_.ask(key, ttl, serial, lookup_, {task, resume, task->ns_params_.session}))
         return false;
     end(task, WFT_STATE_SYS_ERROR, errno);
     return true;

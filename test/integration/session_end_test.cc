@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <gtest/gtest.h>
 #include <mutex>
+#include <netdb.h>
 #include <random>
 #include <thread>
 #include <vector>
@@ -12,7 +14,10 @@
 #include "integration/call.h"
 #include "integration/raw_socket.h"
 #include "integration/workshop.h"
+#include "nameservice/lookup.h"
+#include "workflow/WFDnsResolver.h"
 #include "workflow/WFFacilities.h"
+#include "workflow/detail/runtime.h"
 #include "workflow/wf/cancel.h"
 
 namespace {
@@ -45,6 +50,35 @@ private:
     raw::ScriptedServer server_;
 };
 
+// While it lives no name is answered; then all are, with a failure.
+class NeverLookup : public wf::detail::Lookup {
+public:
+    NeverLookup() { wf::detail::runtime_dns_resolver()->set_lookup(this); }
+    ~NeverLookup() override {
+        wf::detail::runtime_dns_resolver()->set_lookup(nullptr);
+        wf::detail::LookupAnswer none;
+        none.state = WFT_STATE_DNS_ERROR;
+        none.error = EAI_NONAME;
+        std::lock_guard<std::mutex> lock(mutex_);
+        for (wf::detail::LookupSink *sink : asked_)
+            sink->answer(none);
+    }
+    void start(const wf::detail::LookupQuestion &, wf::detail::LookupSink *sink) override {
+        std::lock_guard<std::mutex> lock(mutex_);
+        asked_.push_back(sink);
+        changed_.notify_all();
+    }
+    void wait_asked() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        changed_.wait(lock, [this] { return !asked_.empty(); });
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<wf::detail::LookupSink *> asked_;
+};
+
 } // namespace
 
 TEST(Deadline, CutsTheWaitForAnAnswer) {
@@ -65,6 +99,40 @@ TEST(Deadline, CutsTheWaitForAnAnswer) {
     EXPECT_EQ(phase, CSP_RECEIVING);
     EXPECT_GE(ms_since(begin), 100);
     EXPECT_LT(ms_since(begin), 5000);
+}
+
+TEST(Deadline, CutsALookup) {
+    NeverLookup names;
+    Call call;
+    CommPhase phase = CSP_IDLE;
+    ASSERT_TRUE(call.run("http://a.example/", [&](WFHttpTask *t) {
+        t->set_deadline(50);
+        t->set_callback([&](WFHttpTask *task) {
+            call.note(task);
+            phase = task->get_phase();
+        });
+    }));
+    EXPECT_EQ(call.state, WFT_STATE_SYS_ERROR);
+    EXPECT_EQ(call.error, ETIMEDOUT);
+    EXPECT_EQ(call.reason, TOR_WAIT_TIMEOUT);
+    EXPECT_EQ(phase, CSP_RESOLVING);
+}
+
+TEST(Cancel, CutsALookup) {
+    NeverLookup names;
+    Call call;
+    wf::CancelHandle handle;
+    std::thread canceling;
+    ASSERT_TRUE(call.run("http://b.example/", [&](WFHttpTask *t) {
+        handle = t->get_cancel_handle();
+        canceling = std::thread([&] {
+            names.wait_asked();
+            EXPECT_EQ(wf::cancel(handle), 0);
+        });
+    }));
+    canceling.join();
+    EXPECT_EQ(call.state, WFT_STATE_SYS_ERROR);
+    EXPECT_EQ(call.error, ECANCELED);
 }
 
 TEST(Deadline, CoversAllRetriesTogether) {

@@ -4,12 +4,14 @@
 // Quiet means that no thread can run and none is stuck: all are asleep until a timer fires or the
 // network moves. Then whatever could have been done must be done: no order unread, no completion
 // with a permit to be had, no bytes in a connection that waits for bytes, no room for bytes that
-// wait to be sent, no deadline that is not armed. So a wake or an edge that was lost is seen where
-// it is lost, and not hidden by the next timeout. This file is compiled without access control,
-// since it looks into objects that keep to themselves.
+// wait to be sent, no newcomer at a listener, no deadline that is not armed. So a wake or an edge
+// that was lost is seen where it is lost, and not hidden by the next timeout. This file is compiled
+// without access control, since it looks into objects that keep to themselves.
 #include <stdio.h>
 
+#include "datagrams.h"
 #include "kernel/entry.h"
+#include "kernel/listener.h"
 #include "kernel/pool.h"
 #include "kernel/session.h"
 #include "kernel/sleep.h"
@@ -66,6 +68,22 @@ void check_entry(const CommConnEntry *e) {
         world->fail("quiet, but a connection (%d, %s) has something to do", e->fd, name);
 }
 
+void check_listener(const CommListener *listener) {
+    if (listener->stopped_ || wheel_has(&listener->resume_.timer))
+        return;
+    if ((listener->held_ != 0) != static_cast<const Server *>(listener->service_)->held)
+        world->fail("quiet, but a listener (%d) is %s", listener->fd,
+                    listener->held_ ? "held by nobody" : "not held");
+    auto sockets = net->as<Datagrams>(listener->fd);
+    auto stream = net->as<Listener>(listener->fd);
+    size_t newcomers = sockets ? sockets->queue.size() : stream ? stream->queue.size() : 0;
+    if (newcomers > 0 && !listener->held_)
+        world->fail("quiet, but %zu newcomers of a listener (%d) wait", newcomers, listener->fd);
+    if (sockets && listener->wants_write() && !sockets->full)
+        world->fail("quiet, but a datagram socket (%d) has not sent what there is room for",
+                    listener->fd);
+}
+
 void check_poller(const struct weft_poller *poller) {
     if (!poller->born)
         return;
@@ -79,6 +97,8 @@ void check_poller(const struct weft_poller *poller) {
         const struct pollable *node = poller->slots[i].node;
         if (node && (node->ops == &CommClientMachine::ops || node->ops == &CommServerMachine::ops))
             check_entry(static_cast<const CommConnEntry *>(node));
+        else if (node && node->ops == &CommListener::ops)
+            check_listener(static_cast<const CommListener *>(node));
     }
 }
 
@@ -133,7 +153,7 @@ void check_quiet(Program *program) {
 void check_service(CommService *service) {
     uint64_t closed = 0;
     for (int i = 0; i < CCR_COUNT; i++) {
-        if (i != CCR_REFUSED_FULL && i != CCR_REFUSED_NO_FD)
+        if (i != CCR_REFUSED_FULL && i != CCR_REFUSED_NO_FD && i != CCR_NO_MEMORY)
             closed += service->close_counts_[i];
     }
     if (service->conn_count_ != 0)
@@ -142,9 +162,12 @@ void check_service(CommService *service) {
         if (ends[0] || ends[1])
             world->fail("an unbound service still lists connections");
     }
-    if (closed != static_cast<Server *>(service)->entries)
+    // Without memory a connection may be refused that the program has made its part for.
+    uint64_t refused = service->close_counts_[CCR_NO_MEMORY];
+    uint64_t begun = static_cast<Server *>(service)->entries;
+    if (closed > begun || closed + refused < begun)
         world->fail("a service had %llu connections, but %llu were closed",
-                    static_cast<unsigned long long>(static_cast<Server *>(service)->entries),
+                    static_cast<unsigned long long>(begun),
                     static_cast<unsigned long long>(closed));
 }
 

@@ -5,8 +5,11 @@
 // __wrap_<name>; the function itself is __real_<name>. So the kernel needs no hooks for its tests.
 #include <stdio.h>
 
+#include "kernel/comm_waiter.h"
 #include "kernel/entry.h"
+#include "kernel/listener.h"
 #include "kernel/pool.h"
+#include "kernel/sleep.h"
 #include "program.h"
 
 namespace sim {
@@ -41,6 +44,13 @@ using sim::world;
 #define BEGIN_CLOSE _ZN13CommConnEntry11begin_closeENS_5StateE
 #define RECEIVE     _ZN13CommConnEntry7receiveEPcPm
 #define SAVE_INPUT  _ZN13CommConnEntry10save_inputEPKcm
+#define HANDSHAKE   _ZN13CommConnEntry9handshakeEPFbPS_E
+#define DEADLINE    _ZN13CommConnEntry12set_deadlineEm
+#define CANCEL      _ZN17CommClientMachine6cancelEP11CommSessionPP13CommConnEntry
+#define GRANT       _ZN10CommWaiter5grantEP10CommTarget
+#define UNSLEEP     _ZN9CommSleep6cancelEP12SleepSession
+#define RENEW       _ZN12CommListener14renew_interestEv
+#define HOLD_ALL    _ZN12CommListener8hold_allEb
 #define PASTE(a, b) a##b
 #define NAME(a, b)  PASTE(a, b)
 #define REAL(name)  NAME(__real_, name)
@@ -56,6 +66,20 @@ IoResult REAL(RECEIVE)(CommConnEntry *entry, char *buf, size_t *size);
 IoResult WRAP(RECEIVE)(CommConnEntry *entry, char *buf, size_t *size);
 bool REAL(SAVE_INPUT)(CommConnEntry *entry, const char *bytes, size_t size);
 bool WRAP(SAVE_INPUT)(CommConnEntry *entry, const char *bytes, size_t size);
+IoResult REAL(HANDSHAKE)(CommConnEntry *entry, bool (*prepare)(CommConnEntry *));
+IoResult WRAP(HANDSHAKE)(CommConnEntry *entry, bool (*prepare)(CommConnEntry *));
+void REAL(DEADLINE)(CommConnEntry *entry, uint64_t when);
+void WRAP(DEADLINE)(CommConnEntry *entry, uint64_t when);
+int REAL(CANCEL)(CommSession *session, CommConnEntry **held);
+int WRAP(CANCEL)(CommSession *session, CommConnEntry **held);
+void REAL(GRANT)(CommWaiter *waiter, CommTarget *target);
+void WRAP(GRANT)(CommWaiter *waiter, CommTarget *target);
+int REAL(UNSLEEP)(SleepSession *session);
+int WRAP(UNSLEEP)(SleepSession *session);
+void REAL(RENEW)(CommListener *listener);
+void WRAP(RENEW)(CommListener *listener);
+void REAL(HOLD_ALL)(CommListener *listener, bool held);
+void WRAP(HOLD_ALL)(CommListener *listener, bool held);
 int __real_poller_modify(struct weft_poller *poller, struct pollable *node, uint32_t events);
 int __wrap_poller_modify(struct weft_poller *poller, struct pollable *node, uint32_t events);
 void __real_pool_call_for_queue(struct mpoller *pool);
@@ -106,6 +130,51 @@ void __wrap_pool_call_for_queue(struct mpoller *pool) {
 bool WRAP(SAVE_INPUT)(CommConnEntry *entry, const char *bytes, size_t size) {
     // Planted: what came behind a request is forgotten.
     return world->planted(sim::LOSE_INPUT) || REAL(SAVE_INPUT)(entry, bytes, size);
+}
+
+IoResult WRAP(HANDSHAKE)(CommConnEntry *entry, bool (*prepare)(CommConnEntry *)) {
+    IoResult result = REAL(HANDSHAKE)(entry, prepare);
+    // Planted: what came behind the handshake waits for the next event.
+    if (world->planted(sim::DEAF_HANDSHAKE) && result == IoResult::DONE)
+        entry->readable = false;
+    return result;
+}
+
+void WRAP(DEADLINE)(CommConnEntry *entry, uint64_t when) {
+    // Planted: now and then the old deadline stays.
+    if (!world->planted(sim::LOSE_DEADLINE) || !world->rng.percent(2))
+        REAL(DEADLINE)(entry, when);
+}
+
+int WRAP(CANCEL)(CommSession *session, CommConnEntry **held) {
+    // Planted: a cancel is promised and forgotten.
+    if (world->planted(sim::LOSE_CANCEL) && world->rng.percent(5))
+        return 0;
+    return REAL(CANCEL)(session, held);
+}
+
+void WRAP(GRANT)(CommWaiter *waiter, CommTarget *target) {
+    // Planted: whoever waits for a target is taken for one that does not.
+    if (!world->planted(sim::LOSE_GRANT) || !world->rng.percent(5))
+        REAL(GRANT)(waiter, target);
+}
+
+int WRAP(UNSLEEP)(SleepSession *session) {
+    // Planted: a timer that is taken back fires all the same.
+    if (world->planted(sim::KEEP_TIMER) && world->rng.percent(5))
+        return 0;
+    return REAL(UNSLEEP)(session);
+}
+
+void WRAP(RENEW)(CommListener *listener) {
+    // Planted: nobody asks when a datagram socket has room again.
+    if (!world->planted(sim::KEEP_DATAGRAM))
+        REAL(RENEW)(listener);
+}
+
+void WRAP(HOLD_ALL)(CommListener *listener, bool held) {
+    // Planted: a pause has no end.
+    REAL(HOLD_ALL)(listener, held || world->planted(sim::KEEP_PAUSE));
 }
 
 void __wrap_mpoller_stop(struct mpoller *pool) {

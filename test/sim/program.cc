@@ -177,11 +177,11 @@ void Program::start_timer() {
     bool cancel = world->rng.percent(30);
     if (cancel)
         timer->ref();
-    if (sched.sleep(timer) < 0)
-        world->fail("a timer is refused");
+    bool begun = timer->begin();
     if (!cancel)
         return;
-    sched.unsleep(timer);
+    if (begun)
+        timer->cancel();
     timer->unref();
 }
 
@@ -192,7 +192,7 @@ void Program::cancel_timer() {
     std::advance(i, static_cast<long>(world->rng.below(timers.size())));
     Timer *timer = *i;
     timer->ref();
-    sched.unsleep(timer);
+    timer->cancel();
     timer->unref();
 }
 
@@ -263,8 +263,9 @@ void Program::set_up_targets() {
         int response_ms = finite || rng.percent(80) ? static_cast<int>(rng.spread(1, 4000)) : -1;
         if (polite)
             connect_ms = response_ms = 60000;
-        target->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, connect_ms,
-                     response_ms, rng.spread(1, 8));
+        size_t load = rng.spread(1, 8);
+        while (target->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, connect_ms,
+                            response_ms, load) < 0) {} // until there is memory
         // Now and then against a peer that speaks in the clear.
         if (secure.count(ports[i]) || (i >= honest && rng.percent(10)))
             target->secure(polite                      ? 60000
@@ -285,7 +286,7 @@ bool Program::set_up() {
     if (polite) {
         Tuning &t = world->tuning;
         t.accept_error = t.socket_error = t.connect_error = t.control_error = t.thread_error = 0;
-        t.conn_error = t.session_error = t.lost_link = 0;
+        t.alloc_error = t.conn_error = t.session_error = t.lost_link = 0;
         t.fd_limit = 1000;
     }
     permits_ = rng.number(1, 4);
@@ -307,7 +308,8 @@ bool Program::set_up() {
         int response_ms = polite                      ? 60000
                           : finite || rng.percent(70) ? static_cast<int>(rng.spread(1, 4000))
                                                       : -1;
-        server->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, 0, response_ms);
+        while (server->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, 0,
+                            response_ms) < 0) {}
         server->datagrams = rng.percent(20);
         if (!server->datagrams && rng.percent(30))
             server->secure(polite ? 60000 : static_cast<int>(rng.spread(5, 4000)));
@@ -331,12 +333,14 @@ void Program::operation() {
         this->cancel_request();
         break;
     case 16:
-        if (server->bound && !polite) {
+        if (server->bound && !polite && !server->holding) {
+            server->holding = true;
             server->held = !server->held;
             if (server->held)
                 server->pause_accepting();
             else
                 server->resume_accepting();
+            server->holding = false;
         }
         break;
     case 0:

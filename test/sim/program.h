@@ -64,6 +64,7 @@ public:
     bool bound = false;   // by the program
     bool gone = true;     // handle_unbound was called
     bool held = false;    // accepts nothing for now
+    bool holding = false; // one of the program's threads is about to change that
     bool stopped = true;  // handle_stop was
     uint64_t entries = 0; // connections that became the kernel's
     int receive_ms = -1, send_ms = -1, keep_ms = 0;

@@ -296,8 +296,8 @@ void ServerSession::to_reply() {
         program_->outside([this]() { this->act(); });
     } else if (rng.percent(50)) {
         Timer *timer = new Timer(program_, [this](int) { this->act(); });
-        if (program_->sched.sleep(timer) < 0)
-            world->fail("a timer is refused");
+        if (!timer->begin())
+            this->act();
     } else {
         struct Later : weft_job {
             ServerSession *session;
@@ -377,6 +377,25 @@ void Timer::unref() {
         delete this;
 }
 
+// Only who cannot get a single thread is refused. Then it is gone, but for who cancels.
+bool Timer::begin() {
+    if (program_->sched.sleep(this) == 0)
+        return true;
+    if (!world->tuning.alloc_error && !world->tuning.thread_error)
+        world->fail("a timer is refused");
+    program_->timers.erase(place_);
+    this->unref();
+    return false;
+}
+
+void Timer::cancel() {
+    if (program_->sched.unsleep(this) < 0)
+        return;
+    promised_ = true;
+    if (handled_ && !kept_)
+        world->fail("a timer was canceled, and had fired");
+}
+
 int Timer::duration(struct timespec *value) {
     program_->user_code("duration");
     begun_ = world->now;
@@ -398,6 +417,9 @@ void Timer::handle(int state, int error) {
         world->fail("a timer of %llu ns ended after %llu with state %d, error %d",
                     static_cast<unsigned long long>(length_),
                     static_cast<unsigned long long>(world->now - begun_), state, error);
+    kept_ = canceled || disrupted;
+    if (promised_ && !kept_)
+        world->fail("a timer was canceled, and fires");
     program_->account.fired += complete ? 1 : 0;
     program_->account.canceled += canceled ? 1 : 0;
     std::function<void(int)> then = std::move(then_);

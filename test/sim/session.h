@@ -103,6 +103,9 @@ public:
     void unref();
     void ref() { refs_++; }
     void forever() { forever_ = true; }
+    bool begin();
+    // It must end as canceled if the kernel says so.
+    void cancel();
 
 private:
     int duration(struct timespec *value) override;
@@ -113,6 +116,8 @@ private:
     int refs_ = 1;
     int handled_ = 0;
     bool forever_ = false;
+    bool promised_ = false; // that it ends as canceled
+    bool kept_ = false;     // it did, or was disrupted
     Time begun_ = 0, length_ = 0;
 };
 

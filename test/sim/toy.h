@@ -24,6 +24,7 @@ public:
     // Takes plain bytes out of what was received. 0: no whole record is there, -1: it makes no
     // sense, or is_over().
     ssize_t open(char *buf, size_t size);
+    bool has_more() const { return !in_.empty(); }
     bool is_over() const { return over_; } // the notice came
     void seal(const char *bytes, size_t size);
     void bye();

@@ -23,7 +23,9 @@ constexpr Time MOST_TIME = 3600 * SEC;
 
 const char *plant_name(Plant plant) {
     static const char *const names[PLANT_COUNT] = {
-        "none", "drop-edge", "skip-wake", "forget-write", "short-read", "skip-queue", "lose-input"};
+        "none",          "drop-edge",  "skip-wake",  "forget-write",   "short-read",
+        "skip-queue",    "lose-input", "read-ahead", "deaf-handshake", "lose-cancel",
+        "lose-deadline", "lose-grant", "keep-timer", "keep-datagram",  "keep-pause"};
     return names[plant];
 }
 
@@ -54,6 +56,7 @@ void World::draw_tuning() {
     t.full_write = rng.pick(often) / 4;
     t.interrupted = rng.pick(rare);
     t.early_wake = rng.pick(rare);
+    t.alloc_error = rng.pick(rare);
     t.accept_error = rng.pick(rare);
     t.socket_error = rng.pick(rare);
     t.connect_error = rng.pick(rare);

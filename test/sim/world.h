@@ -39,6 +39,14 @@ enum Plant {
     SHORT_READ,
     SKIP_QUEUE,
     LOSE_INPUT,
+    READ_AHEAD,
+    DEAF_HANDSHAKE,
+    LOSE_CANCEL,
+    LOSE_DEADLINE,
+    LOSE_GRANT,
+    KEEP_TIMER,
+    KEEP_DATAGRAM,
+    KEEP_PAUSE,
     PLANT_COUNT
 };
 const char *plant_name(Plant plant);
@@ -50,8 +58,8 @@ struct Tuning {
     Time stall_most;
     Time point_cost;
     unsigned short_write, full_write, interrupted, early_wake;
-    unsigned accept_error, socket_error, connect_error, control_error, thread_error, conn_error,
-        session_error;
+    unsigned alloc_error, accept_error, socket_error, connect_error, control_error, thread_error,
+        conn_error, session_error;
     unsigned lost_link; // per connection: it breaks at some moment
     Time delay_most;    // of the network
     size_t window_least, window_most;

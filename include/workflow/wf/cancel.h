@@ -38,12 +38,11 @@ private:
 };
 
 // Ends a client's request early: its callback gets the state of an error and ECANCELED, exactly
-// once, as soon as a worker is there to run it. Waiting for a connection, connecting, shaking
-// hands, sending or receiving, all end alike, and the connection is closed. Before the task was
-// started it is remembered, and takes effect at the start. 0 when it will end so; -1 with ENOENT
-// when the task is gone, or its result was fixed before; it is not retried then. A thread that
-// waits for a connection by an explicitly set wait timeout, and a look-up of a name, come to their
-// own end first.
+// once, as soon as a worker is there to run it. Looking up a name, waiting for a connection,
+// connecting, shaking hands, sending or receiving, all end alike, and the connection is closed.
+// Before the task was started it is remembered, and takes effect at the start. 0 when it will end
+// so; -1 with ENOENT when the task is gone, or its result was fixed before; it is not retried then.
+// A name service policy of the program's own comes to its own end first.
 int cancel(const CancelHandle &handle);
 
 } // namespace wf

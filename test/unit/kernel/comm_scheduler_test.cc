@@ -1,6 +1,7 @@
 // Weft - targets and groups: load, limits, threads that block and tasks that park
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel_support.h"
+#include "workflow/wf/cancel.h"
 
 namespace {
 
@@ -59,6 +60,68 @@ TEST_F(SchedulerTest, AThreadThatBlocksTimesOut) {
     r->set_wait_timeout(20);
     r->dispatch();
     EXPECT_TRUE(second.is_open());
+    script.accept().send_frame("y");
+    EXPECT_TRUE(first.wait());
+    t.deinit();
+}
+
+// Before it blocks, while it does, or on the way: it ends at once in any case.
+TEST_F(SchedulerTest, ACancelWakesAThreadThatBlocks) {
+    Target t;
+    CommSchedGroup group;
+    ASSERT_EQ(t.start(script.address(), 1), 0);
+    ASSERT_EQ(group.init(), 0);
+    ASSERT_EQ(group.add(&t), 0);
+    Latch first;
+    make(&group, [&](Request *) { first.down(); })->dispatch();
+    auto begin = std::chrono::steady_clock::now();
+    for (int round = 0; round < 200 && !HasFailure(); round++) {
+        CommSchedObject *object = &t;
+        if (round % 2)
+            object = &group;
+        Latch begun, done;
+        Request *r = make(object, [&](Request *self) {
+            EXPECT_EQ(self->get_state(), CS_STATE_ERROR);
+            EXPECT_EQ(self->get_error(), ECANCELED);
+            done.down();
+        });
+        r->set_wait_timeout(10000);
+        wf::CancelHandle handle = r->get_cancel_handle();
+        std::thread thread([&] {
+            begun.down();
+            r->dispatch();
+        });
+        ASSERT_TRUE(begun.wait());
+        for (int i = 0; i < round; i++)
+            std::this_thread::yield();
+        EXPECT_EQ(wf::cancel(handle), 0);
+        EXPECT_TRUE(done.wait());
+        thread.join();
+    }
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(9));
+    script.accept().send_frame("y");
+    EXPECT_TRUE(first.wait());
+    EXPECT_EQ(group.remove(&t), 0);
+    group.deinit();
+    t.deinit();
+}
+
+TEST_F(SchedulerTest, ADeadlineWakesAThreadThatBlocks) {
+    Target t;
+    ASSERT_EQ(t.start(script.address(), 1), 0);
+    Latch first, second;
+    make(&t, [&](Request *) { first.down(); })->dispatch();
+    for (int wait_ms : {-1, 10000}) {
+        Request *r = make(&t, [&](Request *self) {
+            EXPECT_EQ(self->get_error(), ETIMEDOUT);
+            EXPECT_EQ(self->get_reason(), TOR_WAIT_TIMEOUT);
+            second.down();
+        });
+        r->set_wait_timeout(wait_ms);
+        r->set_deadline(20);
+        r->dispatch();
+        EXPECT_TRUE(second.is_open());
+    }
     script.accept().send_frame("y");
     EXPECT_TRUE(first.wait());
     t.deinit();

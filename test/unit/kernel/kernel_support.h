@@ -188,6 +188,8 @@ public:
     long long seq() const { return this->get_seq(); }
     CommTarget *used_target() const { return this->target; }
     CommConnection *connection() const { return this->get_connection(); }
+    using CommSession::get_cancel_handle;
+    using CommSession::set_deadline;
     void restart(); // from the callback: the same object once more
 
 private:

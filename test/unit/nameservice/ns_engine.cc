@@ -144,7 +144,8 @@ WFNSParams *NsTest::params(const char *host, const char *port) {
     ParsedURI *uri = uris_.back().get();
     uri->host = host ? strdup(host) : nullptr;
     uri->port = port ? strdup(port) : nullptr;
-    params_.emplace_back(new WFNSParams{TT_TCP, *uri, "", nullptr, false, false, 0, nullptr});
+    params_.emplace_back(
+        new WFNSParams{TT_TCP, *uri, "", nullptr, false, false, 0, nullptr, nullptr});
     return params_.back().get();
 }
 
