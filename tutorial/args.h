@@ -1,7 +1,7 @@
-// Weft - command line numbers and the wait for Ctrl-C, shared by the tutorial programs
+// Weft - command line numbers, signals and the port of a server, shared by the tutorial programs
 // SPDX-License-Identifier: Apache-2.0
 //
-// Nothing here is needed to use Weft: it keeps strtol and sigaction out of the pages.
+// Nothing here is needed to use Weft: it keeps strtol, sigaction and sockaddr out of the pages.
 // Called on the main thread only, but for end_wait and ctrl_c_handler.
 
 #ifndef WEFT_TUTORIAL_ARGS_H
@@ -9,11 +9,13 @@
 
 #include <atomic>
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "workflow/WFFacilities.h"
+#include "workflow/WFServer.h"
 
 // True when text is a whole decimal number in [low, high]; the number goes to *value.
 inline bool parse_number(const char *text, long low, long high, long *value) {
@@ -59,6 +61,27 @@ inline void watch_ctrl_c() {
     ctrl_c_group();
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+}
+
+// The signals of a server that waits for them by sigwait(): SIGHUP, SIGINT, SIGTERM. Called before
+// the first thread is there, so that no other thread takes them.
+inline sigset_t block_signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    return signals;
+}
+
+// Where an IPv4 server listens: with port 0 the system has chosen. 0 when it does not.
+inline unsigned short port_of(const WFServerBase &server) {
+    struct sockaddr_in addr = {};
+    socklen_t len = sizeof addr;
+    if (server.get_listen_addr(reinterpret_cast<struct sockaddr *>(&addr), &len) < 0)
+        return 0;
+    return ntohs(addr.sin_port);
 }
 
 #endif

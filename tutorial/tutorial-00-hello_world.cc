@@ -3,8 +3,6 @@
 //
 // One function answers every request. Page: docs/tutorial-00-hello_world.md
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 
 #include "workflow/WFHttpServer.h"
@@ -16,15 +14,6 @@ static void say_hello(WFHttpTask *task) {
     protocol::HttpResponse *resp = task->get_resp();
     resp->add_header_pair("Content-Type", "text/plain");
     resp->append_output_body("Hello from Weft!\n");
-}
-
-// With port 0 the system has chosen; ask the server which it is.
-static unsigned short port_of(const WFHttpServer &server) {
-    struct sockaddr_in addr = {};
-    socklen_t len = sizeof addr;
-    if (server.get_listen_addr(reinterpret_cast<struct sockaddr *>(&addr), &len) < 0)
-        return 0;
-    return ntohs(addr.sin_port);
 }
 
 int main(int argc, char *argv[]) {

@@ -4,8 +4,6 @@
 // The echo of what the handshake came to. SIGHUP reads the certificate again, while connections go
 // on. Page: docs/tutorial-09-https.md
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string>
@@ -23,14 +21,6 @@ static void answer(WFHttpTask *task) {
     task->get_resp()->append_output_body(text);
 }
 
-static unsigned short port_of(const WFHttpServer &server) {
-    struct sockaddr_in addr = {};
-    socklen_t len = sizeof addr;
-    if (server.get_listen_addr(reinterpret_cast<struct sockaddr *>(&addr), &len) < 0)
-        return 0;
-    return ntohs(addr.sin_port);
-}
-
 int main(int argc, char *argv[]) {
     unsigned short port = 0;
     if (argc != 4 || !parse_port(argv[1], &port)) {
@@ -43,13 +33,7 @@ int main(int argc, char *argv[]) {
         return 2;
     }
 
-    // Blocked before the first thread is there, so that only sigwait() below sees them.
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGHUP);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    sigset_t signals = block_signals(); // for sigwait() below
 
     WFHttpServer server(answer);
     if (server.start(port, argv[2], argv[3]) < 0) {

@@ -4,8 +4,6 @@
 // SIGHUP starts the program anew, on the same socket: the new process answers newcomers, the old
 // one finishes what it has accepted and ends. Page: docs/tutorial-12-graceful_restart.md
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string>
@@ -43,23 +41,15 @@ int main(int argc, char *argv[]) {
         return 2;
     }
 
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGHUP);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    sigset_t signals = block_signals(); // for sigwait() below
 
     WFHttpServer server(answer);
-    struct sockaddr_in addr = {};
-    socklen_t len = sizeof addr;
-    if (begin(&server, port) < 0 ||
-        server.get_listen_addr(reinterpret_cast<struct sockaddr *>(&addr), &len) < 0) {
+    if (begin(&server, port) < 0) {
         perror("cannot start the server");
         return 1;
     }
     wf::tell_ready();
-    printf("process %d listening on port %hu; Ctrl-C ends\n", getpid(), ntohs(addr.sin_port));
+    printf("process %d listening on port %hu; Ctrl-C ends\n", getpid(), port_of(server));
     fflush(stdout);
 
     int signal = 0;

@@ -130,7 +130,7 @@ public:
     void shutdown();
 
     // Waits until the last connection and the series of the last server task are gone. May be
-    // called before shutdown(), and before start().
+    // called before shutdown(), and before start(); by several threads too.
     void wait_finish();
 
     size_t get_conn_count() const { return this->conn_count; }
@@ -173,12 +173,14 @@ private:
     void free_tls();
     void forget_path();
     void check_not_inside(const char *what) const;
+    void wait_for_end_of(unsigned run);
     void handle_unbound() override;
 
     int given_fd;          // what serve() was given, or bind() has bound, until it listens; else -1
     std::string unix_path; // the file of our own Unix socket
     Phase phase;           // under the mutex
     bool finished;
+    unsigned runs; // how many have ended
     mutable std::mutex mutex;
     std::condition_variable cond;
     CommScheduler *scheduler;

@@ -165,9 +165,9 @@ CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target
         return nullptr;
     CommConnection *conn = nullptr;
     int ret = sys_set_nonblock(fd);
-    bool datagrams = sys_socket_type(fd) == SOCK_DGRAM;
+    SocketKind kind(fd, target->addr_->sa_family);
     if (ret == 0) {
-        apply_socket_options(target->pool_->sockets, fd, target->addr_->sa_family);
+        apply_socket_options(target->pool_->sockets, fd, kind);
         ret = sys_connect(fd, target->addr_, target->addrlen_);
         if (ret < 0 && errno == EINPROGRESS)
             ret = 0;
@@ -178,7 +178,7 @@ CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target
             new (std::nothrow) CommClientEntry(comm, home, fd, &ops, CommConnEntry::CONNECTING);
         if (entry) {
             a32_add(&home->load, 1);
-            if (datagrams)
+            if (!kind.stream)
                 entry->link.ops = &transport_datagram;
             entry->conn = conn;
             entry->target = target;

@@ -6,8 +6,10 @@
 #include <new>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernel/datagram.h"
+#include "kernel/log.h"
 #include "kernel/sleep.h"
 
 int Communicator::init(size_t poller_threads, size_t handler_threads) {
@@ -184,12 +186,13 @@ void Communicator::listen_for_all(CommService *service, CommListener *first) {
     for (unsigned i = 1; i < this->pool_->count; i++) {
         bool own;
         int fd = CommListener::open(service, &own);
-        if (fd < 0)
-            return;
         CommListener *listener =
-            own ? make_listener(service, fd, own, &this->pool_->pollers[i]) : nullptr;
+            fd >= 0 && own ? make_listener(service, fd, own, &this->pool_->pollers[i]) : nullptr;
         if (!listener) {
-            sys_close(fd);
+            weft_log(WEFT_LOG_WARN, "of %u pollers %u listen: %s", this->pool_->count, i,
+                     fd >= 0 && !own ? "no further descriptor to listen on" : strerror(errno));
+            if (fd >= 0)
+                sys_close(fd);
             return;
         }
         service->refs_++;

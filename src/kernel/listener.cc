@@ -61,16 +61,15 @@ int CommListener::open(CommService *service, bool *own) {
     socklen_t len = sizeof addr;
     bool ok = sys_set_nonblock(fd) == 0;
     *own = ok && !sys_is_listening(fd);
-    bool stream = sys_socket_type(fd) == SOCK_STREAM;
-    int family = service->bind_addr_->sa_family;
+    SocketKind kind(fd, service->bind_addr_->sa_family);
     const CommListenOptions &options = service->listening_;
     if (*own)
-        ok = (is_bound(fd) || (apply_before_bind(options, fd, family) == 0 &&
+        ok = (is_bound(fd) || (apply_before_bind(options, fd, kind) == 0 &&
                                sys_bind(fd, service->bind_addr_, service->addrlen_) == 0)) &&
-             (!stream || sys_listen(fd, options.backlog) == 0);
+             (!kind.stream || sys_listen(fd, options.backlog) == 0);
     if (ok) {
-        apply_socket_options(service->sockets_, fd, family);
-        apply_to_listener(options, fd, family);
+        apply_socket_options(service->sockets_, fd, kind);
+        apply_to_listener(options, fd, kind);
     }
     // Port 0 stands for one that the system picks: the service shall know which.
     if (ok && sys_getsockname(fd, reinterpret_cast<struct sockaddr *>(&addr), &len) == 0 &&

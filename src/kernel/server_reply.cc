@@ -51,7 +51,7 @@ int CommServerMachine::reply(CommSession *session) {
     IoResult result = IoResult::FAILED;
     if (count >= 0 && count <= ENTRY_MAX_VECTORS) {
         result = entry->send(vectors, count);
-        error = errno;
+        error = entry->link_error();
     }
     if (result == IoResult::FAILED) {
         entry->session = nullptr;

@@ -19,6 +19,25 @@ struct sockaddr *copy_address(const struct sockaddr *addr, socklen_t len) {
 
 constexpr int NEWEST = 1;
 
+// A reference of a listener, if there is one.
+class HeldListener {
+public:
+    explicit HeldListener(CommListener *listener) : listener_(listener) {}
+    ~HeldListener() {
+        int error = errno;
+        if (listener_)
+            listener_->unref();
+        errno = error;
+    }
+    HeldListener(const HeldListener &) = delete;
+    HeldListener &operator=(const HeldListener &) = delete;
+    explicit operator bool() const { return listener_ != nullptr; }
+    CommListener *operator->() const { return listener_; }
+
+private:
+    CommListener *listener_;
+};
+
 } // namespace
 
 CommTarget::CommTarget() : addr_(nullptr), addrlen_(0), pool_(nullptr), owner_(nullptr) {}
@@ -146,45 +165,34 @@ CommListener *CommService::ref_listener() const {
 }
 
 void CommService::pause_accepting() {
-    CommListener *listener = this->ref_listener();
-    if (listener) {
+    HeldListener listener(this->ref_listener());
+    if (listener)
         listener->hold_all(true);
-        listener->unref();
-    }
 }
 
 void CommService::resume_accepting() {
-    CommListener *listener = this->ref_listener();
-    if (listener) {
+    HeldListener listener(this->ref_listener());
+    if (listener)
         listener->hold_all(false);
-        listener->unref();
-    }
 }
 
 void CommService::share_listening() {
-    CommListener *listener = this->ref_listener();
+    HeldListener listener(this->ref_listener());
     if (listener) {
         this->handed_over_ = true;
         listener->share_all();
-        listener->unref();
     }
 }
 
 bool CommService::is_shared() const {
-    CommListener *listener = this->ref_listener();
-    bool shared = listener && listener->is_shared();
-    if (listener)
-        listener->unref();
-    return shared;
+    HeldListener listener(this->ref_listener());
+    return listener && listener->is_shared();
 }
 
 int CommService::dup_listen_fd() const {
-    CommListener *listener = this->ref_listener();
+    HeldListener listener(this->ref_listener());
     errno = ENOTCONN;
-    int fd = listener ? sys_dup(listener->fd) : -1;
-    if (listener)
-        listener->unref();
-    return fd;
+    return listener ? sys_dup(listener->fd) : -1;
 }
 
 bool CommService::is_serving_here() const { return *sys_serving() == this; }

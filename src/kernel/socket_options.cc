@@ -22,14 +22,19 @@ void set_if(int fd, int level, int name, int value) {
         sys_setsockopt(fd, level, name, value);
 }
 
-bool is_ip(int family) { return family == AF_INET || family == AF_INET6; }
+bool is_tcp(SocketKind kind) {
+    return kind.stream && (kind.family == AF_INET || kind.family == AF_INET6);
+}
 
 } // namespace
 
-void apply_socket_options(const CommSocketOptions &options, int fd, int family) {
+SocketKind::SocketKind(int fd, int family_in)
+    : family(family_in), stream(sys_socket_type(fd) == SOCK_STREAM) {}
+
+void apply_socket_options(const CommSocketOptions &options, int fd, SocketKind kind) {
     set_if(fd, SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
     set_if(fd, SOL_SOCKET, SO_SNDBUF, options.send_buffer);
-    if (!is_ip(family) || sys_socket_type(fd) != SOCK_STREAM)
+    if (!is_tcp(kind))
         return;
     set_if(fd, IPPROTO_TCP, TCP_NODELAY, options.no_delay ? 1 : 0);
     if (options.keep_alive) {
@@ -41,13 +46,13 @@ void apply_socket_options(const CommSocketOptions &options, int fd, int family) 
     set_if(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options.user_timeout);
 }
 
-int apply_before_bind(const CommListenOptions &options, int fd, int family) {
-    if (family == AF_INET6)
+int apply_before_bind(const CommListenOptions &options, int fd, SocketKind kind) {
+    if (kind.family == AF_INET6)
         sys_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.dual_stack ? 0 : 1);
     return options.reuse_port ? sys_setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, 1) : 0;
 }
 
-void apply_to_listener(const CommListenOptions &options, int fd, int family) {
-    if (is_ip(family) && options.defer_accept > 0 && sys_socket_type(fd) == SOCK_STREAM)
+void apply_to_listener(const CommListenOptions &options, int fd, SocketKind kind) {
+    if (is_tcp(kind) && options.defer_accept > 0)
         sys_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, options.defer_accept);
 }

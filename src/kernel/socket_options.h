@@ -8,9 +8,17 @@
 
 #include "workflow/Communicator.h"
 
-void apply_socket_options(const CommSocketOptions &options, int fd, int family);
+// What they are set on.
+struct SocketKind {
+    int family;
+    bool stream;
+
+    SocketKind(int fd, int family_in);
+};
+
+void apply_socket_options(const CommSocketOptions &options, int fd, SocketKind kind);
 // -1 with errno when the system has no SO_REUSEPORT for it.
-int apply_before_bind(const CommListenOptions &options, int fd, int family);
-void apply_to_listener(const CommListenOptions &options, int fd, int family);
+int apply_before_bind(const CommListenOptions &options, int fd, SocketKind kind);
+void apply_to_listener(const CommListenOptions &options, int fd, SocketKind kind);
 
 #endif

@@ -33,6 +33,7 @@ void WFServerBase::reset() {
     this->given_fd = -1;
     this->phase = STOPPED;
     this->finished = false;
+    this->runs = 0;
     this->scheduler = nullptr;
 }
 
@@ -321,26 +322,42 @@ void WFServerBase::handle_unbound() {
 
 void WFServerBase::stop() {
     this->check_not_inside("stop");
+    unsigned run;
     {
         std::lock_guard<std::mutex> lock(this->mutex);
         if (this->phase == STOPPED)
             return;
+        run = this->runs;
     }
     this->shutdown();
-    this->wait_finish();
+    this->wait_for_end_of(run);
 }
 
 void WFServerBase::wait_finish() {
     this->check_not_inside("wait_finish");
+    unsigned run;
+    {
+        std::lock_guard<std::mutex> lock(this->mutex);
+        run = this->runs;
+    }
+    this->wait_for_end_of(run);
+}
+
+// The first of those who wait tidies up.
+void WFServerBase::wait_for_end_of(unsigned run) {
     int cookie = wf::detail::runtime_wait_begin();
     {
         std::unique_lock<std::mutex> lock(this->mutex);
-        while (!this->finished)
+        while (!this->finished && this->runs == run)
             this->cond.wait(lock);
-        this->finished = false;
-        this->CommService::deinit();
-        this->free_tls();
-        this->phase = STOPPED;
+        if (this->runs == run) {
+            this->finished = false;
+            this->CommService::deinit();
+            this->free_tls();
+            this->phase = STOPPED;
+            this->runs++;
+            this->cond.notify_all();
+        }
     }
     wf::detail::runtime_wait_end(cookie);
 }

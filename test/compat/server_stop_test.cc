@@ -376,4 +376,19 @@ TEST(ServerStop, Row93DestroyAfterWaitFinish) {
     }
 }
 
+// Whoever comes second finds the server stopped, or waits with the first; a new start is not
+// theirs.
+TEST(ServerStop, SeveralThreadsMayStopIt) {
+    WFHttpServer server(say_ok);
+    for (int round = 0; round < 50; round++) {
+        ASSERT_EQ(0, server.start("127.0.0.1", 0));
+        raw::Socket client = raw::Socket::connect(port_of(server));
+        ASSERT_TRUE(answered(client));
+        std::thread other([&] { server.stop(); });
+        server.stop();
+        other.join();
+        EXPECT_TRUE(client.wait_closed());
+    }
+}
+
 } // namespace
