@@ -8,6 +8,16 @@
 
 class ParallelTask;
 
+// What tasks are composed into, as far as the kernel knows of it: for whom they work. To be
+// compared only; NULL for nobody in particular.
+class SubTaskOwner {
+public:
+    virtual const void *get_server() const { return NULL; }
+
+protected:
+    virtual ~SubTaskOwner() {}
+};
+
 // Something that is started once by dispatch() and ends once by subtask_done(). A task in a series
 // owns itself: done() frees it and names its successor.
 class SubTask {
@@ -31,9 +41,20 @@ public:
     // One slot for whoever composes tasks: the library keeps the owning series there. NULL until
     // then.
     void *get_pointer() const { return this->pointer; }
-    void set_pointer(void *pointer_in) { this->pointer = pointer_in; }
+    void set_pointer(void *pointer_in) {
+        this->pointer = pointer_in;
+        this->owner = NULL;
+    }
+    // The same for an owner that outlives the callback of this task.
+    void set_pointer(void *pointer_in, const SubTaskOwner *owner_in) {
+        this->pointer = pointer_in;
+        this->owner = owner_in;
+    }
+    // Whether this thread is in the callback of a task that works for this server, itself or as a
+    // part of a parallel.
+    static bool is_inside(const void *server);
 
-    SubTask() : parent(NULL), pointer(NULL) {}
+    SubTask() : parent(NULL), pointer(NULL), owner(NULL) {}
     virtual ~SubTask() {}
 
 private:
@@ -41,6 +62,7 @@ private:
     friend class SubTaskDriver;
     ParallelTask *parent;
     void *pointer;
+    const SubTaskOwner *owner;
 };
 
 // Starts its children together and ends when the last of them has.

@@ -46,7 +46,7 @@ public:
 // waits, it runs its callback and is deleted; as part of a parallel it lives until the parallel's
 // callback has returned. Its tasks' callbacks never overlap, and each sees what the one before it
 // wrote, on whichever thread.
-class SeriesWork {
+class SeriesWork : public SubTaskOwner {
 public:
     // Dispatches the first task on this thread. Not for a series of a parallel, and only once.
     void start();
@@ -103,7 +103,7 @@ protected:
     series_callback_t callback;
 
     SeriesWork(SubTask *first, series_callback_t &&cb);
-    virtual ~SeriesWork();
+    ~SeriesWork() override;
 
 private:
     // The callback has returned; the series is alive.

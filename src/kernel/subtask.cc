@@ -42,6 +42,9 @@ struct SubTaskFrame {
     SubTask *dispatching; // what the innermost loop of this thread is dispatching, until it ends
     bool ended;
     SubTaskFrame *outer;
+    // While done() runs: the owner of its task, and the parallel above. Both outlive it.
+    const SubTaskOwner *owner;
+    ParallelTask *above;
 };
 
 void SubTask::subtask_done() {
@@ -55,12 +58,16 @@ void SubTask::subtask_done() {
     if (*depth >= WORKER_MAX_DEPTH && SubTaskDriver::hand_over(this))
         return;
     ++*depth;
-    SubTaskFrame frame = {nullptr, false, *top};
+    SubTaskFrame frame = {nullptr, false, *top, nullptr, nullptr};
     *top = &frame;
     SubTask *current = this;
     for (;;) {
         ParallelTask *above = current->parent;
+        frame.owner = current->owner;
+        frame.above = above;
         SubTask *following = current->done();
+        frame.owner = nullptr;
+        frame.above = nullptr;
         if (following) {
             following->parent = above;
             frame.dispatching = following;
@@ -83,6 +90,18 @@ void SubTask::subtask_done() {
     }
     *top = frame.outer;
     --*depth;
+}
+
+bool SubTask::is_inside(const void *server) {
+    for (const SubTaskFrame *frame = *sys_task_frame(); frame; frame = frame->outer) {
+        if (frame->owner && frame->owner->get_server() == server)
+            return true;
+        for (const SubTask *above = frame->above; above; above = above->parent) {
+            if (above->owner && above->owner->get_server() == server)
+                return true;
+        }
+    }
+    return false;
 }
 
 void ParallelTask::dispatch() {

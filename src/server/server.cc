@@ -362,8 +362,10 @@ void WFServerBase::wait_for_end_of(unsigned run) {
     wf::detail::runtime_wait_end(cookie);
 }
 
+// In process, in a callback of a server task, or in one of another task of its series.
 void WFServerBase::check_not_inside(const char *what) const {
-    if (!this->is_serving_here())
+    const CommService *self = this;
+    if (!this->is_serving_here() && !SubTask::is_inside(self))
         return;
     fprintf(stderr, "weft: %s() was called in a callback of the server it is to wait for\n", what);
     abort();

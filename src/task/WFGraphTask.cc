@@ -69,7 +69,7 @@ SubTask *WFGraphTask::done() {
     GraphBody *body = this->body_;
     if (body) {
         this->body_ = nullptr;
-        body->set_pointer(series);
+        body->set_pointer(series, series);
         return body;
     }
     this->complete();

@@ -41,7 +41,7 @@ SeriesWork::SeriesWork(SubTask *first, series_callback_t &&cb)
     : context(nullptr), callback(std::move(cb)), current_(first), last_(nullptr),
       in_parallel_(nullptr), ring_(inline_ring_), ring_size_(INLINE_ROOM), ring_head_(0),
       ring_count_(0), canceled_(false), finished_(false), started_(false) {
-    first->set_pointer(this);
+    first->set_pointer(this, this);
 }
 
 SeriesWork::~SeriesWork() {
@@ -88,7 +88,7 @@ void SeriesWork::dismiss_recursive() {
 }
 
 void SeriesWork::push_back(SubTask *task) {
-    task->set_pointer(this);
+    task->set_pointer(this, this);
     this->lock_.lock();
     if (this->ring_count_ == this->ring_size_) [[unlikely]]
         this->grow();
@@ -99,7 +99,7 @@ void SeriesWork::push_back(SubTask *task) {
 }
 
 void SeriesWork::push_front(SubTask *task) {
-    task->set_pointer(this);
+    task->set_pointer(this, this);
     this->lock_.lock();
     if (this->ring_count_ == this->ring_size_) [[unlikely]]
         this->grow();
@@ -115,12 +115,12 @@ void wf::detail::series_prepend(SeriesWork *series, SubTask *task) {
         return;
     }
     series->push_front(series->current_);
-    task->set_pointer(series);
+    task->set_pointer(series, series);
     series->current_ = task;
 }
 
 void SeriesWork::set_last_task(SubTask *last) {
-    last->set_pointer(this);
+    last->set_pointer(this, this);
     Guard guard(this->lock_);
     this->last_ = last;
 }

@@ -206,6 +206,72 @@ TEST(ServerStopDeathTest, Row89StopAfterAComputation) {
                  kOwnCallback);
 }
 
+// Row 89: in the callback of another task of the request's series, or of one below it.
+TEST(ServerStopDeathTest, Row89StopInTheRequestsSeries) {
+    ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+    for (int kind = 0; kind < 4; kind++) {
+        EXPECT_DEATH(
+            {
+                WFHttpServer *server = nullptr;
+                Event stopped;
+                auto stop = [&] {
+                    server->stop();
+                    stopped.set();
+                };
+                WFHttpServer own([&](WFHttpTask *task) {
+                    SubTask *next = nullptr;
+                    if (kind == 0)
+                        next = WFTaskFactory::create_timer_task(0, kMs,
+                                                                [&](WFTimerTask *) { stop(); });
+                    else if (kind == 1)
+                        next = WFTaskFactory::create_go_task("row89", [] {});
+                    if (kind == 1)
+                        static_cast<WFGoTask *>(next)->set_callback([&](WFGoTask *) { stop(); });
+                    if (kind >= 2) {
+                        WFTimerTask *timer =
+                            WFTaskFactory::create_timer_task(0, kMs, [&](WFTimerTask *) {
+                                if (kind == 2)
+                                    stop();
+                            });
+                        SeriesWork *below =
+                            Workflow::create_series_work(timer, [&](const SeriesWork *) {
+                                if (kind == 3)
+                                    stop();
+                            });
+                        next = Workflow::create_parallel_work(&below, 1, nullptr);
+                    }
+                    series_of(task)->push_back(next);
+                });
+                server = &own;
+                own.start("127.0.0.1", 0);
+                raw::Socket client = raw::Socket::connect(port_of(own));
+                client.send(kGet);
+                stopped.wait_for(10000);
+                _exit(3);
+            },
+            kOwnCallback);
+    }
+}
+
+// A task of its own, which was only started by a request, may.
+TEST(ServerStop, Row89StopInATaskOfItsOwn) {
+    WFHttpServer *server = nullptr;
+    Event stopped;
+    WFHttpServer own([&](WFHttpTask *task) {
+        task->get_resp()->append_output_body("end");
+        WFTaskFactory::create_timer_task(0, kMs, [&](WFTimerTask *) {
+            server->stop();
+            stopped.set();
+        })->start();
+    });
+    server = &own;
+    ASSERT_EQ(0, own.start("127.0.0.1", 0));
+    raw::Socket client = raw::Socket::connect(port_of(own));
+    ASSERT_TRUE(client.send(kGet));
+    EXPECT_NE(std::string::npos, client.read_until("end").find("200"));
+    EXPECT_TRUE(stopped.wait());
+}
+
 // Row 90: start(0) picks a port; the forms of start.
 TEST(ServerStop, Row90Ports) {
     WFHttpServer server(say_ok);

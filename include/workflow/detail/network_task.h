@@ -138,6 +138,8 @@ protected:
         WFServerTask<REQ, RESP> *task;
     } processor;
 
+    CommService *const service_;
+
     // The series of a server task owns it.
     class Series : public SeriesWork {
     public:
@@ -145,6 +147,8 @@ protected:
             : SeriesWork(&task_in->processor, nullptr), task(task_in) {
             this->set_last_task(task_in);
         }
+
+        const void *get_server() const override { return this->task->service_; }
 
         // The task is deleted with the series and not with those that wait. Unanswered, it closes
         // its connection.
@@ -175,9 +179,8 @@ public:
     // no more.
     WFServerTask(CommService *service, CommScheduler *scheduler_in,
                  std::function<void(WFNetworkTask<REQ, RESP> *)> &proc)
-        : WFNetworkTask<REQ, RESP>(NULL, scheduler_in, nullptr), processor(this, proc) {
-        (void)service;
-    }
+        : WFNetworkTask<REQ, RESP>(NULL, scheduler_in, nullptr), processor(this, proc),
+          service_(service) {}
 
 protected:
     ~WFServerTask() override {}
