@@ -221,7 +221,7 @@ def open_idle(port, count):
 def idle_memory(bench):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    count = min(16000 if bench.full else 8000, hard - 500)
+    count = min(19000, hard - 500)
     found = {}
     for name, subject in subjects(bench).items():
         with bench.start(subject) as server:
