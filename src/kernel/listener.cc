@@ -13,7 +13,7 @@
 namespace {
 
 constexpr uint32_t PAUSE_MIN_MS = 10;
-constexpr uint32_t PAUSE_MAX_MS = 1000;
+constexpr uint32_t PAUSE_MAX_MS = 500; // newcomers shall be served within a second again
 
 // A socket that already has an address (port, path) keeps it.
 bool is_bound(int fd) {
@@ -168,6 +168,10 @@ void CommListener::on_event(struct pollable *node, uint32_t events) {
 }
 
 bool CommListener::take_one() {
+    // A pause may mean that the reserve is lost. It goes first: without it newcomers could not even
+    // be closed.
+    if (a32_load(&pause_ms_) != PAUSE_MIN_MS)
+        renew_reserve();
     struct sockaddr_storage addr;
     socklen_t len = sizeof addr;
     int conn = sys_accept(fd, reinterpret_cast<struct sockaddr *>(&addr), &len);
@@ -199,18 +203,25 @@ bool CommListener::refuse_without_fd() {
     sys_lock(&reserve_lock_);
     if (reserve_ >= 0) {
         sys_close(reserve_);
+        reserve_ = -1;
         int conn = sys_accept(fd, nullptr, nullptr);
         if (conn >= 0) {
             sys_close(conn);
             refused = true;
         }
-        reserve_ = sys_open_reserve();
-    } else {
-        reserve_ = sys_open_reserve();
     }
+    if (reserve_ < 0)
+        reserve_ = sys_open_reserve();
     refused = refused && reserve_ >= 0;
     sys_unlock(&reserve_lock_);
     return refused;
+}
+
+void CommListener::renew_reserve() {
+    sys_lock(&reserve_lock_);
+    if (reserve_ < 0)
+        reserve_ = sys_open_reserve();
+    sys_unlock(&reserve_lock_);
 }
 
 void CommListener::pause() {
@@ -250,8 +261,7 @@ void CommListener::run_renew(struct weft_msg *msg, struct weft_poller *poller) {
         uint32_t ms = a32_load(&self->pause_ms_);
         poller_disarm(poller, &self->resume_);
         poller_arm(poller, &self->resume_, poller->now + ms * UINT64_C(1000000));
-        if (ms < PAUSE_MAX_MS)
-            a32_store(&self->pause_ms_, 2 * ms);
+        a32_store(&self->pause_ms_, 2 * ms < PAUSE_MAX_MS ? 2 * ms : PAUSE_MAX_MS);
     } else if (!wheel_has(&self->resume_.timer)) {
         poller_modify(poller, self, wanted);
     }

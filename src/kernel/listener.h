@@ -72,6 +72,7 @@ private:
     uint32_t see_interest();
     void hold(bool held);
     bool refuse_without_fd();
+    void renew_reserve();
     void pause();
 
     template <class Base>

@@ -20,7 +20,9 @@ namespace wf {
 namespace {
 
 constexpr int FIRST_FD = 3; // where both protocols begin
-constexpr int APART = 200;  // above all the numbers that a successor's descriptors get
+constexpr size_t MOST = 64;
+constexpr int APART =
+    FIRST_FD + MOST + 1; // above all the numbers that a successor's descriptors get
 constexpr const char *OURS = "WEFT_LISTEN_FDS";
 constexpr const char *READY = "WEFT_READY_FD";
 
@@ -169,8 +171,8 @@ pid_t start_successor(char *const argv[], const std::vector<WFServerBase *> &ser
             return give_up(0, error);
     }
     int word[2];
-    if (servers.size() > 64 || pipe2(word, O_CLOEXEC) < 0)
-        return give_up(0, servers.size() > 64 ? EINVAL : errno);
+    if (servers.size() > MOST || pipe2(word, O_CLOEXEC) < 0)
+        return give_up(0, servers.size() > MOST ? EINVAL : errno);
     bool added = handed.add(word[1]);
     int error = errno;
     close(word[1]);
