@@ -1,12 +1,22 @@
 // Weft - integration: a hello server in a process of its own, to be starved of descriptors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Prints its port, serves until TERM, then says how it went. Started by descriptor_test.cc.
+// Prints its port, serves until TERM, then says how it went. Started by descriptor_test.cc. Three
+// paths let the program itself starve the server: /take begins to take every descriptor there is,
+// in a thread that does not let up, so that it also gets those that are free for a moment only;
+// /enough ends that thread, /release gives all back. /refused says how many newcomers found no
+// descriptor.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "workflow/WFFacilities.h"
 #include "workflow/WFHttpServer.h"
@@ -15,11 +25,59 @@ static WFFacilities::WaitGroup stop_asked(1);
 
 static void on_signal(int) { stop_asked.done(); }
 
+// One at a time uses it: the test's only client that asks for it.
+class Taker {
+public:
+    ~Taker() { release(); }
+    void take() {
+        enough_ = false;
+        thread_ = std::thread([this] {
+            while (!enough_) {
+                int fd = dup(STDOUT_FILENO);
+                if (fd >= 0)
+                    taken_.push_back(fd);
+            }
+        });
+    }
+    void enough() {
+        enough_ = true;
+        if (thread_.joinable())
+            thread_.join();
+    }
+    void release() {
+        enough();
+        for (int fd : taken_)
+            close(fd);
+        taken_.clear();
+    }
+
+private:
+    std::atomic<bool> enough_{false};
+    std::thread thread_;
+    std::vector<int> taken_;
+};
+
+static void serve(WFHttpTask *task, WFHttpServer *server, Taker *taker) {
+    std::string path = task->get_req()->get_request_uri();
+    std::string body = "hello";
+    if (path == "/take")
+        taker->take();
+    else if (path == "/enough")
+        taker->enough();
+    else if (path == "/release")
+        taker->release();
+    else if (path == "/refused")
+        body = std::to_string(server->get_close_count(CCR_REFUSED_NO_FD));
+    task->get_resp()->append_output_body(body);
+}
+
 int main() {
     WFServerParams params = HTTP_SERVER_PARAMS_DEFAULT;
     params.max_connections = 100000;
-    WFHttpServer server(&params,
-                        [](WFHttpTask *task) { task->get_resp()->append_output_body("hello"); });
+    Taker taker;
+    WFHttpServer *self = nullptr;
+    WFHttpServer server(&params, [&](WFHttpTask *task) { serve(task, self, &taker); });
+    self = &server;
     signal(SIGTERM, on_signal);
     if (server.start("127.0.0.1", 0) < 0) {
         perror("start");
