@@ -19,10 +19,9 @@ namespace wf {
 
 namespace {
 
-constexpr int FIRST_FD = 3; // where both protocols begin
-constexpr size_t MOST = 64;
-constexpr int APART =
-    FIRST_FD + MOST + 1; // above all the numbers that a successor's descriptors get
+constexpr int FIRST_FD = 3;                // where both protocols begin
+constexpr int MOST = 64;                   // descriptors that are handed on
+constexpr int APART = FIRST_FD + MOST + 1; // above all the numbers they get in the successor
 constexpr const char *OURS = "WEFT_LISTEN_FDS";
 constexpr const char *READY = "WEFT_READY_FD";
 
@@ -30,7 +29,7 @@ int number_of(const char *name) {
     const char *text = getenv(name);
     char *end = nullptr;
     long value = text ? strtol(text, &end, 10) : -1;
-    return text && *text && *end == '\0' && value >= 0 && value < APART ? static_cast<int>(value)
+    return text && *text && *end == '\0' && value >= 0 && value < 65536 ? static_cast<int>(value)
                                                                         : -1;
 }
 
@@ -171,8 +170,8 @@ pid_t start_successor(char *const argv[], const std::vector<WFServerBase *> &ser
             return give_up(0, error);
     }
     int word[2];
-    if (servers.size() > MOST || pipe2(word, O_CLOEXEC) < 0)
-        return give_up(0, servers.size() > MOST ? EINVAL : errno);
+    if (servers.size() > static_cast<size_t>(MOST) || pipe2(word, O_CLOEXEC) < 0)
+        return give_up(0, servers.size() > static_cast<size_t>(MOST) ? EINVAL : errno);
     bool added = handed.add(word[1]);
     int error = errno;
     close(word[1]);
