@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <openssl/ssl.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +34,7 @@ struct mpoller;
 
 namespace wf {
 class CancelHandle;
+class Guard;
 struct TlsInfo;
 namespace detail {
 struct CancelBlock;
@@ -319,27 +321,30 @@ struct CommServiceLimits {
 
 // Why a server closed or refused a connection.
 enum CommCloseReason {
-    CCR_PEER_CLOSED,        // the peer ended it
-    CCR_PEER_RESET,         // or broke it
-    CCR_FINISHED,           // after an answer that did not keep it alive
-    CCR_NOREPLY,            // the session was shut down or dropped unanswered
-    CCR_FIRST_BYTE_TIMEOUT, // no request came in time
-    CCR_IDLE_TIMEOUT,       // none came again
-    CCR_BLOCK_TIMEOUT,      // the peer stopped in the middle of a message
-    CCR_HEAD_TIMEOUT,       // the head took too long
-    CCR_MESSAGE_TIMEOUT,    // the message did
-    CCR_SLOW_RECEIVE,       // below the minimum rate
-    CCR_SEND_TIMEOUT,       // the peer did not take the answer
-    CCR_BAD_MESSAGE,        // append() failed
-    CCR_SEND_ERROR,         // encode() or the write failed
-    CCR_MADE_ROOM,          // for a newer connection
-    CCR_REFUSED_FULL,       // no room could be made
-    CCR_REFUSED_NO_FD,      // out of descriptors
-    CCR_DRAINED,            // by drain() or unbind()
-    CCR_ABORTED,            // the engine ends
-    CCR_HANDSHAKE_TIMEOUT,  // the TLS handshake took too long
-    CCR_HANDSHAKE_FAILED,   // or could not come to an end
-    CCR_NO_MEMORY,          // for the connection, or for what the peer has sent
+    CCR_PEER_CLOSED,         // the peer ended it
+    CCR_PEER_RESET,          // or broke it
+    CCR_FINISHED,            // after an answer that did not keep it alive
+    CCR_NOREPLY,             // the session was shut down or dropped unanswered
+    CCR_FIRST_BYTE_TIMEOUT,  // no request came in time
+    CCR_IDLE_TIMEOUT,        // none came again
+    CCR_BLOCK_TIMEOUT,       // the peer stopped in the middle of a message
+    CCR_HEAD_TIMEOUT,        // the head took too long
+    CCR_MESSAGE_TIMEOUT,     // the message did
+    CCR_SLOW_RECEIVE,        // below the minimum rate
+    CCR_SEND_TIMEOUT,        // the peer did not take the answer
+    CCR_BAD_MESSAGE,         // append() failed
+    CCR_SEND_ERROR,          // encode() or the write failed
+    CCR_MADE_ROOM,           // for a newer connection
+    CCR_REFUSED_FULL,        // no room could be made
+    CCR_REFUSED_NO_FD,       // out of descriptors
+    CCR_DRAINED,             // by drain() or unbind()
+    CCR_ABORTED,             // the engine ends
+    CCR_HANDSHAKE_TIMEOUT,   // the TLS handshake took too long
+    CCR_HANDSHAKE_FAILED,    // or could not come to an end
+    CCR_REFUSED_ADDRESS,     // the guard: its address may not come (wf/guard.h)
+    CCR_REFUSED_PER_ADDRESS, // too many are there from its address
+    CCR_REFUSED_RATE,        // too many came in too short a time
+    CCR_NO_MEMORY,           // for the connection, or for what the peer has sent
     CCR_COUNT
 };
 
@@ -366,6 +371,8 @@ public:
         this->listening_ = *options;
     }
     void set_socket_options(const struct CommSocketOptions *options) { this->sockets_ = *options; }
+    // Before bind. Asked for each newcomer (wf/guard.h); NULL for none. Others may have it too.
+    void set_guard(std::shared_ptr<wf::Guard> guard) { this->guard_ = std::move(guard); }
     const struct CommListenOptions *get_listen_options() const { return &this->listening_; }
     // While bound: newcomers wait in the back-log, what is connected goes on.
     void pause_accepting();
@@ -424,6 +431,7 @@ private:
     struct CommServiceLimits limits_;
     struct CommListenOptions listening_;
     struct CommSocketOptions sockets_;
+    std::shared_ptr<wf::Guard> guard_;
     struct job_site *site_;
     class CommListener *listener_;  // the first; the others hang on it
     std::atomic<int> refs_;         // bound, and each connection

@@ -211,6 +211,8 @@ void CommServerMachine::abort_all(CommService *service, struct weft_poller *home
 void CommServerMachine::datagram(Communicator *comm, CommService *service,
                                  CommDatagramSocket *socket, const char *buf, size_t size,
                                  const struct sockaddr *from, socklen_t len) {
+    if (!is_admitted(service, from, len, false))
+        return;
     if (service->limits_.max_connections > 0 &&
         service->conn_count_ >= service->limits_.max_connections) {
         count(service, CCR_REFUSED_FULL);

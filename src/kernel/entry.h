@@ -328,6 +328,10 @@ public:
 private:
     static void count(CommService *service, CommCloseReason reason);
     static void abort_all(CommService *service, struct weft_poller *home);
+    static bool is_admitted(CommService *service, const struct sockaddr *from, socklen_t len,
+                            bool connection);
+    static void turn_away(CommService *service, CommCloseReason reason, int fd,
+                          const struct sockaddr *from, socklen_t len);
     static void settle(class CommServerEntry *entry, CommService *service, CommConnection *conn,
                        const struct sockaddr *from, socklen_t len);
     static bool make_room(CommService *service);

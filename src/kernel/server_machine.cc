@@ -24,6 +24,7 @@
 #include "kernel/entry.h"
 #include "kernel/log.h"
 #include "kernel/session.h"
+#include "workflow/wf/guard.h"
 
 namespace {
 
@@ -65,6 +66,12 @@ void CommServerMachine::on_event(struct pollable *node, uint32_t events) {
 void CommServerMachine::on_release(struct pollable *node) {
     CommServerEntry *entry = static_cast<CommServerEntry *>(node);
     CommService *service = entry->service;
+    if (service->guard_) {
+        const struct sockaddr *from;
+        socklen_t len;
+        entry->peer.get_addr(&from, &len);
+        service->guard_->leave(from, len);
+    }
     delete entry;
     leave_service(service);
 }
@@ -169,13 +176,36 @@ void CommServerMachine::settle(CommServerEntry *entry, CommService *service, Com
     service->list_fresh(entry);
 }
 
+// Whether the guard lets a newcomer in; else that is counted.
+bool CommServerMachine::is_admitted(CommService *service, const struct sockaddr *from,
+                                    socklen_t len, bool connection) {
+    if (!service->guard_)
+        return true;
+    CommCloseReason refused = service->guard_->admit(from, len, connection);
+    if (refused != CCR_COUNT)
+        count(service, refused);
+    return refused == CCR_COUNT;
+}
+
+// A descriptor that becomes no connection after all.
+void CommServerMachine::turn_away(CommService *service, CommCloseReason reason, int fd,
+                                  const struct sockaddr *from, socklen_t len) {
+    if (service->guard_)
+        service->guard_->leave(from, len);
+    count(service, reason);
+    sys_close(fd);
+}
+
 void CommServerMachine::accepted(Communicator *comm, CommService *service, struct weft_poller *home,
                                  int fd, const struct sockaddr *addr, socklen_t len) {
+    if (!is_admitted(service, addr, len, true)) {
+        sys_close(fd);
+        return;
+    }
     bool full = service->limits_.max_connections > 0 &&
                 service->conn_count_ >= service->limits_.max_connections;
     if (full && !make_room(service)) {
-        count(service, CCR_REFUSED_FULL);
-        sys_close(fd);
+        turn_away(service, CCR_REFUSED_FULL, fd, addr, len);
         return;
     }
     CommConnection *conn = service->new_connection(fd);
@@ -189,8 +219,7 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, struc
     if (!entry) {
         a32_sub(&home->load, 1);
         delete conn;
-        count(service, CCR_NO_MEMORY);
-        sys_close(fd);
+        turn_away(service, CCR_NO_MEMORY, fd, addr, len);
         return;
     }
     settle(entry, service, conn, addr, len);

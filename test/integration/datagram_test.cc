@@ -3,16 +3,19 @@
 #include <arpa/inet.h>
 #include <atomic>
 #include <gtest/gtest.h>
+#include <memory>
 #include <poll.h>
 #include <string>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
 
+#include "integration/patience.h"
 #include "workflow/ProtocolMessage.h"
 #include "workflow/WFFacilities.h"
 #include "workflow/WFServer.h"
 #include "workflow/WFTaskFactory.h"
+#include "workflow/wf/guard.h"
 
 namespace {
 
@@ -299,5 +302,36 @@ TEST(Datagram, RepliesOutsideTheCallback) {
     server.stop();
     ASSERT_EQ(server.start("127.0.0.1", 0), 0) << "it can be started again";
     EXPECT_EQ(ask(port_of(server), "y").text, "y");
+    server.stop();
+}
+
+// Lists and rates are for each datagram; who is turned away hears nothing.
+TEST(Datagram, AGuardLooksAtEachOne) {
+    WFServerParams params = udp();
+    Server server(&params, echo);
+    auto guard = std::make_shared<wf::Guard>();
+    wf::GuardLimits limits;
+    limits.per_address = 1; // is for connections
+    limits.address_rate = 0.001;
+    limits.address_burst = 3;
+    ASSERT_EQ(guard->set_limits(limits), 0);
+    server.set_guard(guard);
+    ASSERT_EQ(server.start("127.0.0.1", 0), 0);
+    Raw client;
+    std::string answer;
+    for (int i = 0; i < 3; i++) {
+        client.send_to(port_of(server), "a");
+        ASSERT_TRUE(client.receive(&answer));
+    }
+    client.send_to(port_of(server), "b");
+    EXPECT_TRUE(eventually([&] { return server.get_close_count(CCR_REFUSED_RATE) == 1; }));
+    ASSERT_EQ(guard->set_limits(wf::GuardLimits()), 0);
+    ASSERT_EQ(guard->deny("127.0.0.0/8"), 0);
+    client.send_to(port_of(server), "c");
+    EXPECT_TRUE(eventually([&] { return server.get_close_count(CCR_REFUSED_ADDRESS) == 1; }));
+    ASSERT_EQ(guard->forget("127.0.0.0/8"), 0);
+    client.send_to(port_of(server), "d");
+    ASSERT_TRUE(client.receive(&answer));
+    EXPECT_EQ(answer, "d"); // nothing came of the others
     server.stop();
 }

@@ -59,12 +59,16 @@ Socket &Socket::operator=(Socket &&other) noexcept {
     return *this;
 }
 
-Socket Socket::connect(unsigned short port) {
+Socket Socket::connect(unsigned short port, const char *from) {
     Socket made(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in addr = loopback(port);
     int on = 1;
     setsockopt(made.fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (::connect(made.fd_, generic(addr), sizeof addr) < 0) {
+    sockaddr_in own = loopback(0);
+    if (from)
+        inet_pton(AF_INET, from, &own.sin_addr);
+    if ((from && ::bind(made.fd_, generic(own), sizeof own) < 0) ||
+        ::connect(made.fd_, generic(addr), sizeof addr) < 0) {
         int error = errno;
         made.close();
         errno = error;

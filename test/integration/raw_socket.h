@@ -30,8 +30,9 @@ public:
     Socket(const Socket &) = delete;
     Socket &operator=(const Socket &) = delete;
 
-    // Connects to a port of 127.0.0.1; !valid() when that failed, with errno.
-    static Socket connect(unsigned short port);
+    // Connects to a port of 127.0.0.1, as that address if one is given; !valid() when that failed,
+    // with errno.
+    static Socket connect(unsigned short port, const char *from = nullptr);
 
     bool valid() const { return fd_ >= 0; }
     int fd() const { return fd_; }

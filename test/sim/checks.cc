@@ -153,7 +153,8 @@ void check_quiet(Program *program) {
 void check_service(CommService *service) {
     uint64_t closed = 0;
     for (int i = 0; i < CCR_COUNT; i++) {
-        if (i != CCR_REFUSED_FULL && i != CCR_REFUSED_NO_FD && i != CCR_NO_MEMORY)
+        if (i != CCR_REFUSED_FULL && i != CCR_REFUSED_NO_FD && i != CCR_NO_MEMORY &&
+            i != CCR_REFUSED_ADDRESS && i != CCR_REFUSED_PER_ADDRESS && i != CCR_REFUSED_RATE)
             closed += service->close_counts_[i];
     }
     if (service->conn_count_ != 0)

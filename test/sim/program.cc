@@ -213,6 +213,7 @@ void Program::bind(Server *server) {
     limits.min_receive_rate = polite ? 0 : static_cast<int>(rng.below(2) * rng.spread(10, 2000));
     limits.max_connections = polite || rng.percent(60) ? 0 : static_cast<size_t>(rng.between(1, 6));
     server->set_limits(&limits);
+    server->set_guard(!polite && rng.percent(20) ? guard_ : nullptr);
     struct CommListenOptions options;
     options.accept_at_once = static_cast<int>(rng.below(3) * rng.below(20));
     options.reuse_port = rng.percent(20);
@@ -300,6 +301,11 @@ bool Program::set_up() {
     sched.set_handler_mode(static_cast<CommHandlerMode>(rng.below(3)));
     toy_user_code = [this]() { this->user_code("the handshake"); };
     group_.init();
+    guard_ = std::make_shared<wf::Guard>(); // some of the servers share it
+    wf::GuardLimits guarded;
+    guarded.per_address = rng.below(2) * rng.between(2, 10);
+    guarded.rate = rng.percent(30) ? static_cast<double>(rng.spread(10, 10000)) : 0;
+    guard_->set_limits(guarded);
     int count = rng.number(1, 2);
     for (int i = 0; i < count; i++) {
         struct sockaddr_in addr = loopback(0);
@@ -464,6 +470,9 @@ void Program::tear_down() {
     group_.deinit();
     for (auto &server : servers)
         server->deinit();
+    if (guard_->get_connection_count() > 0)
+        world->fail("the guard counts %zu connections that are gone",
+                    guard_->get_connection_count());
     this->check_end();
 }
 

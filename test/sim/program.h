@@ -21,6 +21,7 @@
 #include "workflow/CommRequest.h"
 #include "workflow/CommScheduler.h"
 #include "workflow/wf/cancel.h"
+#include "workflow/wf/guard.h"
 #include "world.h"
 
 namespace sim {
@@ -137,6 +138,7 @@ private:
     void check_end();
 
     CommSchedGroup group_;
+    std::shared_ptr<wf::Guard> guard_;
     std::vector<std::shared_ptr<Listener>> raw_;
     std::deque<std::function<void()>> work_;
     int threads_ = 0;
