@@ -34,6 +34,7 @@ struct mpoller;
 
 namespace wf {
 class CancelHandle;
+class ConnectionFilter;
 class Guard;
 struct TlsInfo;
 namespace detail {
@@ -344,6 +345,7 @@ enum CommCloseReason {
     CCR_REFUSED_ADDRESS,     // the guard: its address may not come (wf/guard.h)
     CCR_REFUSED_PER_ADDRESS, // too many are there from its address
     CCR_REFUSED_RATE,        // too many came in too short a time
+    CCR_REFUSED_FILTER,      // the filter, of its first bytes (wf/filter.h)
     CCR_NO_MEMORY,           // for the connection, or for what the peer has sent
     CCR_COUNT
 };
@@ -373,6 +375,10 @@ public:
     void set_socket_options(const struct CommSocketOptions *options) { this->sockets_ = *options; }
     // Before bind. Asked for each newcomer (wf/guard.h); NULL for none. Others may have it too.
     void set_guard(std::shared_ptr<wf::Guard> guard) { this->guard_ = std::move(guard); }
+    // Before bind. Sees the first bytes of each connection (wf/filter.h); NULL for none.
+    void set_filter(std::shared_ptr<wf::ConnectionFilter> filter) {
+        this->filter_ = std::move(filter);
+    }
     const struct CommListenOptions *get_listen_options() const { return &this->listening_; }
     // While bound: newcomers wait in the back-log, what is connected goes on.
     void pause_accepting();
@@ -432,6 +438,7 @@ private:
     struct CommListenOptions listening_;
     struct CommSocketOptions sockets_;
     std::shared_ptr<wf::Guard> guard_;
+    std::shared_ptr<wf::ConnectionFilter> filter_;
     struct job_site *site_;
     class CommListener *listener_;  // the first; the others hang on it
     std::atomic<int> refs_;         // bound, and each connection

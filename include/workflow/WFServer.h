@@ -99,6 +99,7 @@ public:
     int start_bound(const char *cert_file, const char *key_file);
 
     // Before start: how sockets are set up, and how they listen.
+    using CommService::set_filter;
     using CommService::set_guard;
     using CommService::set_listen_options;
     using CommService::set_socket_options;

@@ -24,8 +24,11 @@ constexpr uint16_t EDGES[CommConnEntry::STATE_COUNT] = {
     /* RECEIVING    */ bit(CommConnEntry::PARKED) | bit(CommConnEntry::CLOSING),
     /* PARKED       */ bit(CommConnEntry::SENDING) | bit(CommConnEntry::CLOSING),
     /* CLOSING      */ 0,
-    /* S_ACCEPTED   */ bit(CommConnEntry::S_HANDSHAKING) | bit(CommConnEntry::S_AWAITING) |
-        bit(CommConnEntry::S_SERVING) | bit(CommConnEntry::S_CLOSING),
+    /* S_ACCEPTED   */ bit(CommConnEntry::S_FILTERING) | bit(CommConnEntry::S_HANDSHAKING) |
+        bit(CommConnEntry::S_AWAITING) | bit(CommConnEntry::S_SERVING) |
+        bit(CommConnEntry::S_CLOSING),
+    /* S_FILTERING  */ bit(CommConnEntry::S_HANDSHAKING) | bit(CommConnEntry::S_AWAITING) |
+        bit(CommConnEntry::S_CLOSING),
     /* S_HANDSHAKING*/ bit(CommConnEntry::S_AWAITING) | bit(CommConnEntry::S_LINGERING) |
         bit(CommConnEntry::S_CLOSING),
     /* S_AWAITING   */ bit(CommConnEntry::S_RECEIVING) | bit(CommConnEntry::S_CLOSING),
@@ -46,8 +49,9 @@ bool is_closing(const CommConnEntry *entry) {
 
 const char *CommConnEntry::state_name(State state) {
     static const char *const names[STATE_COUNT] = {
-        "connecting",  "handshaking", "sending",   "receiving", "parked",   "closing",   "accepted",
-        "handshaking", "awaiting",    "receiving", "serving",   "replying", "lingering", "closing",
+        "connecting", "handshaking", "sending",   "receiving",   "parked",
+        "closing",    "accepted",    "filtering", "handshaking", "awaiting",
+        "receiving",  "serving",     "replying",  "lingering",   "closing",
     };
     return names[state];
 }
@@ -60,12 +64,12 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
       readable(false), writable(false), hangup(false), eof(false), timed_out(false), aborted(false),
       canceled(false), order_wanted(false), order_posted(false), job_wanted(false),
       job_posted(false), want_write(false), polls_write(false), closed(false), gone(false),
-      in_head(false), has_head(false), renewed(false), request_sent(false), listed_used(false),
-      listed(false), close_reason(0), send_error(0), comm(comm_in), target(nullptr),
-      service(nullptr), session(nullptr), conn(nullptr), watch(nullptr), output(nullptr),
-      input(nullptr), site(nullptr), prev(nullptr), next(nullptr), receive_ms(-1), first_ms(0),
-      keep_alive(0), seq(0), listed_at(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0),
-      received(0) {
+      in_head(false), has_head(false), renewed(false), admitted(false), request_sent(false),
+      listed_used(false), listed(false), close_reason(0), send_error(0), comm(comm_in),
+      target(nullptr), service(nullptr), session(nullptr), conn(nullptr), watch(nullptr),
+      output(nullptr), input(nullptr), site(nullptr), prev(nullptr), next(nullptr), receive_ms(-1),
+      first_ms(0), keep_alive(0), seq(0), listed_at(0), deadline(ENTRY_NEVER),
+      armed_at(ENTRY_NEVER), began(0), received(0) {
     link_init(&link, fd_in);
     timer.timer.prev = nullptr;
     timer.msg.run = run_timer;

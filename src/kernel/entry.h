@@ -25,6 +25,10 @@
 #include "kernel/worker.h"
 #include "workflow/Communicator.h"
 
+namespace wf {
+struct FilterResult;
+}
+
 constexpr uint64_t ENTRY_LAZY_NS = 10'000'000'000u;
 constexpr uint64_t ENTRY_NEVER = UINT64_MAX;
 constexpr int ENTRY_MAX_VECTORS = 2048;
@@ -69,6 +73,7 @@ public:
         PARKED,
         CLOSING,
         S_ACCEPTED,
+        S_FILTERING,
         S_HANDSHAKING,
         S_AWAITING,
         S_RECEIVING,
@@ -166,6 +171,7 @@ public:
     bool in_head : 1;      // server: the head of the message is awaited (head_begins)
     bool has_head : 1;     // server: the message knows a head, and it is complete
     bool renewed : 1;      // the message asked for new receive timeouts
+    bool admitted : 1;     // server: the guard counts it
     bool request_sent : 1; // client: nothing of the request is left to send
     bool listed_used;      // server: in the list of those that have made a request
     bool listed;           // stands in the list of its target or service; under that one's lock
@@ -328,6 +334,12 @@ public:
 private:
     static void count(CommService *service, CommCloseReason reason);
     static void abort_all(CommService *service, struct weft_poller *home);
+    static bool asks_guard_later(const CommService *service);
+    static void give_place_back(class CommServerEntry *entry);
+    static void begin(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static bool filter(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static void pass(CommConnEntry *entry, char *buf, const wf::FilterResult &result)
+        WEFT_TSA(requires_capability(entry->mutex));
     static bool is_admitted(CommService *service, const struct sockaddr *from, socklen_t len,
                             bool connection);
     static void turn_away(CommService *service, CommCloseReason reason, int fd,

@@ -7,7 +7,8 @@ namespace {
 // No request is under way, and none has begun.
 bool is_idle(const CommConnEntry *entry) {
     return entry->state == CommConnEntry::S_AWAITING ||
-           entry->state == CommConnEntry::S_HANDSHAKING;
+           entry->state == CommConnEntry::S_HANDSHAKING ||
+           entry->state == CommConnEntry::S_FILTERING;
 }
 
 } // namespace
@@ -15,15 +16,14 @@ bool is_idle(const CommConnEntry *entry) {
 bool CommServerMachine::close_idle(CommConnEntry *entry, CommCloseReason reason) {
     if (!is_idle(entry) || entry->busy || entry->input_size() > 0)
         return false;
-    if (entry->state == CommConnEntry::S_HANDSHAKING)
+    if (entry->state != CommConnEntry::S_AWAITING)
         return drain_one(entry, reason);
     // Read once more: a request whose first byte is here counts as accepted.
     char buf[4096];
     size_t size = sizeof buf;
     if (entry->receive(buf, &size) == IoResult::DONE) {
         entry->readable = true;
-        if (!entry->save_input(buf, size))
-            entry->aborted = true;
+        keep_input(entry, buf, size);
         entry->want_job();
         return false;
     }

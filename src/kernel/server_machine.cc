@@ -4,6 +4,7 @@
 // | state       | what is true                                            | deadline                 |
 // |-------------|---------------------------------------------------------|--------------------------|
 // | S_ACCEPTED  | just accepted: its poller does not know it yet          | -                        |
+// | S_FILTERING | a filter looks at the first bytes                       | first byte               |
 // | S_HANDSHAKING | no session; the transport agrees with the peer        | TLS                      |
 // | S_AWAITING  | no session; fresh (seq 0) or kept alive                 | first byte or keep-alive |
 // | S_RECEIVING | a session takes bytes, and has not been shown to anyone | block, whole, head or    |
@@ -24,7 +25,6 @@
 #include "kernel/entry.h"
 #include "kernel/log.h"
 #include "kernel/session.h"
-#include "workflow/wf/guard.h"
 
 namespace {
 
@@ -66,12 +66,7 @@ void CommServerMachine::on_event(struct pollable *node, uint32_t events) {
 void CommServerMachine::on_release(struct pollable *node) {
     CommServerEntry *entry = static_cast<CommServerEntry *>(node);
     CommService *service = entry->service;
-    if (service->guard_) {
-        const struct sockaddr *from;
-        socklen_t len;
-        entry->peer.get_addr(&from, &len);
-        service->guard_->leave(from, len);
-    }
+    give_place_back(entry);
     delete entry;
     leave_service(service);
 }
@@ -98,8 +93,9 @@ void CommServerMachine::run(CommConnEntry *entry) {
     wf::detail::PeerWatch *watch = nullptr;
     if (entry->watch && (entry->eof || entry->state == CommConnEntry::S_CLOSING))
         std::swap(watch, entry->watch);
-    if (out.session && (entry->aborted ||
-                        (!serving && (entry->readable || entry->input_size() > 0 || entry->eof))))
+    bool room = entry->writable && entry->link.held > 0;
+    bool more = !serving && (entry->readable || entry->input_size() > 0 || entry->eof);
+    if (out.session && (entry->aborted || room || more))
         entry->want_job();
     entry->unlock();
     if (out.refused)
@@ -134,6 +130,8 @@ bool CommServerMachine::step(CommConnEntry *entry, CommOutcome *out) {
     if (entry->writable && entry->link.held > 0 && is_between(entry))
         entry->flush(); // whether it failed is found by what comes next
     switch (entry->state) {
+    case CommConnEntry::S_FILTERING:
+        return entry->readable && filter(entry);
     case CommConnEntry::S_HANDSHAKING:
         return (entry->readable || (entry->writable && entry->link.held > 0)) &&
                shake_hands(entry, out);
@@ -176,29 +174,10 @@ void CommServerMachine::settle(CommServerEntry *entry, CommService *service, Com
     service->list_fresh(entry);
 }
 
-// Whether the guard lets a newcomer in; else that is counted.
-bool CommServerMachine::is_admitted(CommService *service, const struct sockaddr *from,
-                                    socklen_t len, bool connection) {
-    if (!service->guard_)
-        return true;
-    CommCloseReason refused = service->guard_->admit(from, len, connection);
-    if (refused != CCR_COUNT)
-        count(service, refused);
-    return refused == CCR_COUNT;
-}
-
-// A descriptor that becomes no connection after all.
-void CommServerMachine::turn_away(CommService *service, CommCloseReason reason, int fd,
-                                  const struct sockaddr *from, socklen_t len) {
-    if (service->guard_)
-        service->guard_->leave(from, len);
-    count(service, reason);
-    sys_close(fd);
-}
-
 void CommServerMachine::accepted(Communicator *comm, CommService *service, struct weft_poller *home,
                                  int fd, const struct sockaddr *addr, socklen_t len) {
-    if (!is_admitted(service, addr, len, true)) {
+    bool guarded = service->guard_ && !asks_guard_later(service);
+    if (guarded && !is_admitted(service, addr, len, true)) {
         sys_close(fd);
         return;
     }
@@ -224,11 +203,15 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, struc
     }
     settle(entry, service, conn, addr, len);
     entry->set_lock();
-    entry->set_state(service->ssl_ctx_ ? CommConnEntry::S_HANDSHAKING : CommConnEntry::S_AWAITING);
+    entry->admitted = guarded;
+    if (service->filter_) {
+        entry->set_state(CommConnEntry::S_FILTERING);
+        entry->set_deadline(ms_after(service->limits_.first_byte_timeout));
+    } else {
+        begin(entry);
+    }
     entry->began = entry->listed_at;
     entry->order_wanted = true;
-    entry->set_deadline(ms_after(service->ssl_ctx_ ? service->ssl_accept_timeout_
-                                                   : service->limits_.first_byte_timeout));
     if (service->draining_) // unbound while the program looked at the connection
         drain_one(entry, CCR_DRAINED);
     entry->unlock();
@@ -440,6 +423,9 @@ void CommServerMachine::time_out(CommConnEntry *entry, CommOutcome *out) {
     const CommServiceLimits &limits = entry->service->limits_;
     uint64_t now = sys_now();
     switch (entry->state) {
+    case CommConnEntry::S_FILTERING:
+        close(entry, CCR_FIRST_BYTE_TIMEOUT);
+        break;
     case CommConnEntry::S_HANDSHAKING:
         close(entry, CCR_HANDSHAKE_TIMEOUT);
         break;

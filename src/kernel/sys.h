@@ -57,6 +57,8 @@ SYS_FN int sys_listen(int fd, int backlog);
 SYS_FN int sys_accept(int fd, struct sockaddr *addr, socklen_t *len);
 SYS_FN int sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
 SYS_FN ssize_t sys_recv(int fd, char *buf, size_t size);
+// The same, and what was read stays.
+SYS_FN ssize_t sys_peek(int fd, char *buf, size_t size);
 // Never raises SIGPIPE.
 SYS_FN ssize_t sys_sendv(int fd, const struct iovec *vectors, int count);
 // One datagram, from or to an address.

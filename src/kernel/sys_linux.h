@@ -38,6 +38,9 @@ static inline int sys_connect(int fd, const struct sockaddr *addr, socklen_t len
     return connect(fd, addr, len);
 }
 static inline ssize_t sys_recv(int fd, char *buf, size_t size) { return recv(fd, buf, size, 0); }
+static inline ssize_t sys_peek(int fd, char *buf, size_t size) {
+    return recv(fd, buf, size, MSG_PEEK);
+}
 static inline ssize_t sys_sendv(int fd, const struct iovec *vectors, int count) {
     if (count == 1)
         return send(fd, vectors->iov_base, vectors->iov_len, MSG_NOSIGNAL);

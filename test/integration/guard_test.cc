@@ -1,4 +1,4 @@
-// Weft - integration: servers with a guard, and peers that it turns away
+// Weft - integration: servers with a guard or a filter, and peers that those turn away
 // SPDX-License-Identifier: Apache-2.0
 //
 // Peers come from several addresses of the loopback network, which are all ours.
@@ -12,11 +12,13 @@
 #include <unistd.h>
 #include <vector>
 
+#include "integration/certificates.h"
 #include "integration/patience.h"
 #include "integration/raw_socket.h"
 #include "workflow/ProtocolMessage.h"
 #include "workflow/WFHttpServer.h"
 #include "workflow/WFTaskFactory.h"
+#include "workflow/wf/filter.h"
 #include "workflow/wf/guard.h"
 
 namespace {
@@ -178,4 +180,142 @@ TEST_F(Guarded, ACrowdFromManyAddresses) {
     EXPECT_EQ(served, requests_);
     EXPECT_EQ(static_cast<uint64_t>(refused), count(CCR_REFUSED_PER_ADDRESS));
     EXPECT_TRUE(eventually([this] { return guard_->get_connection_count() == 0; }));
+}
+
+namespace {
+
+// Answers with the address it believes its peer to have.
+class Proxied : public testing::Test {
+protected:
+    Proxied()
+        : filter_(std::make_shared<wf::ProxyProtocol>()), server_([](WFHttpTask *task) {
+              sockaddr_storage addr = {};
+              socklen_t len = sizeof addr;
+              char text[INET6_ADDRSTRLEN] = "none";
+              task->get_peer_addr(reinterpret_cast<sockaddr *>(&addr), &len);
+              if (addr.ss_family == AF_INET)
+                  inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in *>(&addr)->sin_addr, text,
+                            sizeof text);
+              else
+                  inet_ntop(AF_INET6, &reinterpret_cast<sockaddr_in6 *>(&addr)->sin6_addr, text,
+                            sizeof text);
+              task->get_resp()->append_output_body("from " + std::string(text) + ".");
+          }) {
+        server_.set_filter(filter_);
+    }
+    void TearDown() override { server_.stop(); }
+    bool start(const Certificate *certificate = nullptr) {
+        int ret = certificate ? server_.start("127.0.0.1", 0, certificate->cert.c_str(),
+                                              certificate->key.c_str())
+                              : server_.start("127.0.0.1", 0);
+        sockaddr_in addr = {};
+        socklen_t len = sizeof addr;
+        if (ret != 0 || server_.get_listen_addr(reinterpret_cast<sockaddr *>(&addr), &len) != 0)
+            return false;
+        port_ = ntohs(addr.sin_port);
+        return true;
+    }
+    std::string ask(const std::string &bytes) {
+        raw::Socket client = raw::Socket::connect(port_);
+        client.send(bytes);
+        return client.read_until(".");
+    }
+    std::string url(const char *scheme) {
+        return std::string(scheme) + "://localhost:" + std::to_string(port_) + "/";
+    }
+
+    std::shared_ptr<wf::ProxyProtocol> filter_;
+    WFHttpServer server_;
+    unsigned short port_ = 0;
+};
+
+const std::string HEADER = "PROXY TCP4 198.51.100.7 10.0.0.1 56324 443\r\n";
+
+} // namespace
+
+TEST_F(Proxied, TheAddressIsTheHeaders) {
+    ASSERT_TRUE(start());
+    EXPECT_NE(std::string::npos, ask(HEADER + ASK).find("from 198.51.100.7."));
+    EXPECT_NE(std::string::npos,
+              ask("PROXY TCP6 2001:db8::7 ::1 1 2\r\n" + std::string(ASK)).find("2001:db8::7."));
+    EXPECT_NE(std::string::npos, ask("PROXY UNKNOWN\r\n" + std::string(ASK)).find("127.0.0.1."));
+    EXPECT_EQ(ask(ASK), ""); // none
+    EXPECT_EQ(ask("PROXY TCP4 nobody\r\n" + std::string(ASK)), "");
+    EXPECT_EQ(server_.get_close_count(CCR_REFUSED_FILTER), 2u);
+}
+
+TEST_F(Proxied, TheHeaderMayComeInPieces) {
+    ASSERT_TRUE(start());
+    raw::Socket client = raw::Socket::connect(port_);
+    for (char byte : HEADER)
+        ASSERT_TRUE(client.send(std::string(1, byte)));
+    for (int i = 0; i < 3; i++) { // once for the connection, and not for each request
+        ASSERT_TRUE(client.send(ASK));
+        EXPECT_NE(std::string::npos, client.read_until(".").find("from 198.51.100.7."));
+    }
+}
+
+TEST_F(Proxied, OneThatEndsInTheHeaderIsClosed) {
+    ASSERT_TRUE(start());
+    raw::Socket half = raw::Socket::connect(port_);
+    ASSERT_TRUE(half.send(HEADER.substr(0, 20)));
+    half.half_close();
+    EXPECT_TRUE(half.wait_closed());
+    raw::Socket silent = raw::Socket::connect(port_);
+    silent.half_close();
+    EXPECT_TRUE(silent.wait_closed());
+    EXPECT_TRUE(eventually([this] { return server_.get_conn_count() == 0; }));
+    EXPECT_NE(std::string::npos, ask(HEADER + ASK).find("198.51.100.7"));
+}
+
+TEST_F(Proxied, AGuardIsAskedAboutTheHeadersAddress) {
+    auto guard = std::make_shared<wf::Guard>();
+    wf::GuardLimits limits;
+    limits.per_address = 1;
+    ASSERT_EQ(guard->set_limits(limits), 0);
+    ASSERT_EQ(guard->deny("203.0.113.0/24"), 0);
+    server_.set_guard(guard);
+    ASSERT_TRUE(start());
+    EXPECT_EQ(ask("PROXY TCP4 203.0.113.5 10.0.0.1 1 2\r\n" + std::string(ASK)), "");
+    EXPECT_EQ(server_.get_close_count(CCR_REFUSED_ADDRESS), 1u);
+    raw::Socket one = raw::Socket::connect(port_);
+    ASSERT_TRUE(one.send(HEADER + ASK));
+    EXPECT_NE(std::string::npos, one.read_until(".").find("198.51.100.7"));
+    EXPECT_EQ(ask(HEADER + ASK), "");
+    EXPECT_EQ(server_.get_close_count(CCR_REFUSED_PER_ADDRESS), 1u);
+    EXPECT_NE(std::string::npos,
+              ask("PROXY TCP4 198.51.100.8 10.0.0.1 1 2\r\n" + std::string(ASK)).find(".8."));
+    one.close();
+    EXPECT_TRUE(eventually([&] { return guard->get_connection_count() == 0; }));
+    EXPECT_NE(std::string::npos, ask(HEADER + ASK).find("198.51.100.7"));
+    server_.stop();
+    EXPECT_EQ(guard->get_connection_count(), 0u);
+}
+
+TEST_F(Proxied, OnlyTrustedProxiesAreHeard) {
+    ASSERT_EQ(filter_->trust("127.0.0.2"), 0);
+    ASSERT_TRUE(start());
+    EXPECT_EQ(ask(HEADER + ASK), "");
+    raw::Socket proxy = raw::Socket::connect(port_, "127.0.0.2");
+    ASSERT_TRUE(proxy.send(HEADER + ASK));
+    EXPECT_NE(std::string::npos, proxy.read_until(".").find("198.51.100.7"));
+}
+
+// A real client that speaks it, in the clear and in front of TLS.
+TEST_F(Proxied, CurlSpeaksIt) {
+    ASSERT_TRUE(start());
+    peer::Result result = peer::run({"curl", "-sS", "--haproxy-protocol", url("http")});
+    EXPECT_EQ(result.out, "from 127.0.0.1.") << result.err;
+    result = peer::run({"curl", "-sS", url("http")});
+    EXPECT_NE(result.status, 0);
+}
+
+TEST_F(Proxied, CurlSpeaksItBeforeTls) {
+    Certificate own = Authority::common().make("proxied");
+    ASSERT_TRUE(start(&own));
+    for (int i = 0; i < 3; i++) {
+        peer::Result result = peer::run({"curl", "-sS", "--cacert", Authority::common().file(),
+                                         "--haproxy-protocol", url("https")});
+        EXPECT_EQ(result.out, "from 127.0.0.1.") << result.err;
+    }
 }

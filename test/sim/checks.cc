@@ -151,11 +151,14 @@ void check_quiet(Program *program) {
 }
 
 void check_service(CommService *service) {
-    uint64_t closed = 0;
+    // Refused before or behind the point where the program has made its part of a connection.
+    uint64_t closed = 0, refused = 0;
     for (int i = 0; i < CCR_COUNT; i++) {
-        if (i != CCR_REFUSED_FULL && i != CCR_REFUSED_NO_FD && i != CCR_NO_MEMORY &&
-            i != CCR_REFUSED_ADDRESS && i != CCR_REFUSED_PER_ADDRESS && i != CCR_REFUSED_RATE)
-            closed += service->close_counts_[i];
+        if (i == CCR_REFUSED_FULL || i == CCR_REFUSED_NO_FD)
+            continue;
+        bool early = i == CCR_NO_MEMORY || i == CCR_REFUSED_ADDRESS ||
+                     i == CCR_REFUSED_PER_ADDRESS || i == CCR_REFUSED_RATE;
+        (early ? refused : closed) += service->close_counts_[i];
     }
     if (service->conn_count_ != 0)
         world->fail("an unbound service counts %zu connections", service->conn_count_.load());
@@ -163,8 +166,6 @@ void check_service(CommService *service) {
         if (ends[0] || ends[1])
             world->fail("an unbound service still lists connections");
     }
-    // Without memory a connection may be refused that the program has made its part for.
-    uint64_t refused = service->close_counts_[CCR_NO_MEMORY];
     uint64_t begun = static_cast<Server *>(service)->entries;
     if (closed > begun || closed + refused < begun)
         world->fail("a service had %llu connections, but %llu were closed",

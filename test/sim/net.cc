@@ -100,6 +100,14 @@ void Stream::compact() {
     }
 }
 
+ssize_t Stream::peek(char *buf, size_t size) {
+    if (unread() == 0)
+        return this->receive(buf, size); // an end or an error
+    size_t n = std::min(size, unread());
+    memcpy(buf, in.data() + in_begin, n);
+    return static_cast<ssize_t>(n);
+}
+
 ssize_t Stream::receive(char *buf, size_t size) {
     if (unread() > 0) {
         size_t n = std::min(size, unread());

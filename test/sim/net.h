@@ -58,6 +58,7 @@ public:
 
     // As the system calls: -1 and errno.
     ssize_t receive(char *buf, size_t size);
+    ssize_t peek(char *buf, size_t size);
     ssize_t send(const char *bytes, size_t size);
     int shut_sending();
 

@@ -205,6 +205,16 @@ void Program::cancel_request() {
         one->promised = true;
 }
 
+wf::FilterVerdict Peephole::look(const void *, size_t size, wf::FilterResult *result) {
+    program_->user_code("a filter");
+    if (size == 0 || size > 8)
+        world->fail("a filter is shown %zu bytes", size);
+    result->taken = 0;
+    if (size < world->rng.between(1, 3))
+        return wf::FILTER_MORE;
+    return program_->polite || world->rng.percent(95) ? wf::FILTER_PASS : wf::FILTER_REFUSE;
+}
+
 void Program::bind(Server *server) {
     Random &rng = world->rng;
     struct CommServiceLimits limits = {};
@@ -213,6 +223,7 @@ void Program::bind(Server *server) {
     limits.min_receive_rate = polite ? 0 : static_cast<int>(rng.below(2) * rng.spread(10, 2000));
     limits.max_connections = polite || rng.percent(60) ? 0 : static_cast<size_t>(rng.between(1, 6));
     server->set_limits(&limits);
+    server->set_filter(rng.percent(25) ? filter_ : nullptr);
     server->set_guard(!polite && rng.percent(20) ? guard_ : nullptr);
     struct CommListenOptions options;
     options.accept_at_once = static_cast<int>(rng.below(3) * rng.below(20));
@@ -301,6 +312,7 @@ bool Program::set_up() {
     sched.set_handler_mode(static_cast<CommHandlerMode>(rng.below(3)));
     toy_user_code = [this]() { this->user_code("the handshake"); };
     group_.init();
+    filter_ = std::make_shared<Peephole>(this);
     guard_ = std::make_shared<wf::Guard>(); // some of the servers share it
     wf::GuardLimits guarded;
     guarded.per_address = rng.below(2) * rng.between(2, 10);

@@ -21,6 +21,7 @@
 #include "workflow/CommRequest.h"
 #include "workflow/CommScheduler.h"
 #include "workflow/wf/cancel.h"
+#include "workflow/wf/filter.h"
 #include "workflow/wf/guard.h"
 #include "world.h"
 
@@ -78,6 +79,20 @@ private:
     CommConnection *new_connection(int fd) override;
     int init_ssl(SSL *ssl) override;
     Program *program;
+};
+
+// Looks at the first bytes of connections, and takes none.
+class Peephole : public wf::ConnectionFilter {
+public:
+    explicit Peephole(Program *program) : program_(program) {}
+
+private:
+    wf::FilterVerdict look(const void *bytes, size_t size, wf::FilterResult *result) override;
+    size_t max_bytes() const override { return 8; }
+    bool tells_address() const override { return tells_address_; }
+
+    Program *program_;
+    bool tells_address_ = world->rng.percent(50);
 };
 
 // What a run counts; all of it must come out even.
@@ -139,6 +154,7 @@ private:
 
     CommSchedGroup group_;
     std::shared_ptr<wf::Guard> guard_;
+    std::shared_ptr<wf::ConnectionFilter> filter_;
     std::vector<std::shared_ptr<Listener>> raw_;
     std::deque<std::function<void()>> work_;
     int threads_ = 0;

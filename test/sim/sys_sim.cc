@@ -150,6 +150,16 @@ int sys_connect(int fd, const struct sockaddr *addr, socklen_t) {
     return -1;
 }
 
+ssize_t sys_peek(int fd, char *buf, size_t size) {
+    world->point(sim::AT_CALL);
+    auto s = stream(fd);
+    if (drawn_error(world->tuning.interrupted, {EINTR}))
+        return -1;
+    ssize_t n = s->peek(buf, size);
+    world->trace("peek(%d) = %zd%s%s", fd, n, n < 0 ? " " : "", n < 0 ? strerror(errno) : "");
+    return n;
+}
+
 ssize_t sys_recv(int fd, char *buf, size_t size) {
     world->point(sim::AT_CALL);
     auto s = stream(fd);
