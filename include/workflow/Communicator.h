@@ -177,8 +177,9 @@ private:
     // (ECONNRESET).
     virtual int finish() { return 0; }
 
-    // The kernel is about to give this incomplete message of a server's peer up for `error`
-    // (ETIMEDOUT). A last answer may be sent by feedback().
+    // The kernel is about to give this message of a server's peer up, incomplete for `error`
+    // (ETIMEDOUT), or has no room for it although it is complete (EBUSY). A last answer may be sent
+    // by feedback().
     virtual void abandon(int error) { (void)error; }
 
 protected:
@@ -298,6 +299,7 @@ private:
     bool canceled_;
     bool ended_;   // under lock_, and only of one that has a handle: no attempt is under way
     bool passive_; // made by a service
+    bool in_hand_; // counted by it
     uint8_t phase_;
     wf::detail::SessionWait *wait_;         // where it waits, if it does
     wf::detail::CancelBlock *cancel_block_; // shared with handles, once there was one
@@ -346,6 +348,7 @@ enum CommCloseReason {
     CCR_REFUSED_PER_ADDRESS, // too many are there from its address
     CCR_REFUSED_RATE,        // too many came in too short a time
     CCR_REFUSED_FILTER,      // the filter, of its first bytes (wf/filter.h)
+    CCR_OVERLOADED,          // more requests than may be in hand
     CCR_NO_MEMORY,           // for the connection, or for what the peer has sent
     CCR_COUNT
 };
@@ -391,6 +394,11 @@ public:
     // A duplicate of the listening descriptor (the first, with reuse_port); the caller's. -1 with
     // ENOTCONN when not bound.
     int dup_listen_fd() const;
+    // Requests that may be in the program's hand at the same time, from the moment one is whole
+    // until its session is gone; 0: any number. A further one is not queued: it is answered as the
+    // message can (HTTP: 503), and its connection ended (CCR_OVERLOADED). At any time.
+    void set_max_requests(size_t max) { this->max_requests_ = max; }
+    size_t get_max_requests() const { return this->max_requests_; }
     // How many connections ended for this reason so far.
     uint64_t get_close_count(enum CommCloseReason reason) const;
     // Of a datagram service: how many answers were thrown away because the socket took no more.
@@ -446,6 +454,8 @@ private:
     CommConnEntry *ages_[2][2]; // [used][newest]: connections without a request so far; the others,
                                 // by last found used
     std::atomic<size_t> conn_count_;
+    std::atomic<size_t> max_requests_;
+    std::atomic<size_t> requests_;  // in hand, of those that came while there was a limit
     std::atomic<bool> handed_over_; // see share_listening()
     std::atomic<bool> draining_;    // unbound, or about to be: answers end their connection
     void list_fresh(CommConnEntry *entry);

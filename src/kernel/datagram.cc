@@ -237,12 +237,14 @@ void CommServerMachine::datagram(Communicator *comm, CommService *service,
     entry->ref();
     entry->set_lock();
     entry->busy = false;
-    if (result > 0 && !entry->aborted && !comm->stopping_) {
+    bool taken_in = result > 0 && takes_in_hand(service, session);
+    if (taken_in && !entry->aborted && !comm->stopping_) {
         entry->session = out.session = session;
         out.state = CS_STATE_TOREPLY;
         entry->set_state(CommConnEntry::S_SERVING);
     } else {
-        close(entry, result > 0 ? CCR_ABORTED : CCR_BAD_MESSAGE);
+        CommCloseReason refused = taken_in ? CCR_ABORTED : CCR_OVERLOADED;
+        close(entry, result > 0 ? refused : CCR_BAD_MESSAGE);
     }
     entry->unlock();
     if (out.session) {

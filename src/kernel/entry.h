@@ -357,6 +357,7 @@ private:
     static bool step(CommConnEntry *entry, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));
     static CommSession *begin_session(CommConnEntry *entry);
+    static bool takes_in_hand(CommService *service, CommSession *session);
     static bool read_request(CommConnEntry *entry, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));
     static void feed(CommConnEntry *entry, const char *buf, size_t size, CommOutcome *out)

@@ -1,4 +1,4 @@
-// Weft - the server machine: newcomers, and what guard and filter say about them
+// Weft - the server machine: who and what is let in: guard, filter, and the limit on requests
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <errno.h>
@@ -116,4 +116,15 @@ void CommServerMachine::pass(CommConnEntry *entry, char *buf, const wf::FilterRe
     begin(entry);
     if (service->draining_) // unbound meanwhile, when this one was busy
         close_idle(entry, CCR_DRAINED);
+}
+
+// Whether a request that is complete is one of those that may be in hand.
+bool CommServerMachine::takes_in_hand(CommService *service, CommSession *session) {
+    size_t most = service->max_requests_.load(std::memory_order_relaxed);
+    if (most == 0)
+        return true;
+    session->in_hand_ = service->requests_++ < most;
+    if (!session->in_hand_)
+        service->requests_--;
+    return session->in_hand_;
 }

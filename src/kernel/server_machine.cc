@@ -369,6 +369,8 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     entry->received += size;
     if (result < 0) {
         give_up(entry, CCR_BAD_MESSAGE, 0);
+    } else if (result > 0 && !takes_in_hand(entry->service, session)) {
+        give_up(entry, CCR_OVERLOADED, EBUSY);
     } else if (result > 0) {
         entry->set_state(CommConnEntry::S_SERVING);
         entry->deadline = ENTRY_NEVER;

@@ -16,7 +16,8 @@ using wf::detail::SessionWait;
 CommSession::CommSession()
     : target_(nullptr), conn_(nullptr), out_(nullptr), in_(nullptr), seq_(0), entry_(nullptr),
       end_state_(0), end_error_(0), deadline_(ENTRY_NEVER), lock_{0}, canceled_(false),
-      ended_(false), passive_(false), phase_(CSP_IDLE), wait_(nullptr), cancel_block_(nullptr) {}
+      ended_(false), passive_(false), in_hand_(false), phase_(CSP_IDLE), wait_(nullptr),
+      cancel_block_(nullptr) {}
 
 CommSession::~CommSession() {
     if (this->cancel_block_) {
@@ -27,6 +28,8 @@ CommSession::~CommSession() {
     }
     if (!this->entry_)
         return;
+    if (this->in_hand_)
+        this->entry_->service->requests_--;
     CommServerMachine::forsaken(this);
     this->entry_->unref();
 }

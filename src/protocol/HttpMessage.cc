@@ -230,6 +230,8 @@ int HttpRequest::wait_for_rest() {
 void HttpRequest::abandon(int error) {
     if (error == ETIMEDOUT && this->cur_size > 0) {
         (void)answer_error(408, error);
+    } else if (error == EBUSY) {
+        (void)answer_error(503, error);
     }
 }
 

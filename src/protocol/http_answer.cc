@@ -98,10 +98,15 @@ struct Answer {
 
 // The first is the answer to everything that has none of its own.
 constexpr Answer kAnswers[] = {
-    ERROR_ANSWER(400, "Bad Request"),        ERROR_ANSWER(408, "Request Timeout"),
-    ERROR_ANSWER(413, "Content Too Large"),  ERROR_ANSWER(414, "URI Too Long"),
-    ERROR_ANSWER(417, "Expectation Failed"), ERROR_ANSWER(431, "Request Header Fields Too Large"),
-    ERROR_ANSWER(501, "Not Implemented"),    ERROR_ANSWER(505, "HTTP Version Not Supported"),
+    ERROR_ANSWER(400, "Bad Request"),
+    ERROR_ANSWER(408, "Request Timeout"),
+    ERROR_ANSWER(413, "Content Too Large"),
+    ERROR_ANSWER(414, "URI Too Long"),
+    ERROR_ANSWER(417, "Expectation Failed"),
+    ERROR_ANSWER(431, "Request Header Fields Too Large"),
+    ERROR_ANSWER(501, "Not Implemented"),
+    ERROR_ANSWER(503, "Service Unavailable"),
+    ERROR_ANSWER(505, "HTTP Version Not Supported"),
 };
 
 #undef ERROR_ANSWER

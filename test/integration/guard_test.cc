@@ -6,6 +6,7 @@
 #include <atomic>
 #include <gtest/gtest.h>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <sys/socket.h>
 #include <thread>
@@ -180,6 +181,57 @@ TEST_F(Guarded, ACrowdFromManyAddresses) {
     EXPECT_EQ(served, requests_);
     EXPECT_EQ(static_cast<uint64_t>(refused), count(CCR_REFUSED_PER_ADDRESS));
     EXPECT_TRUE(eventually([this] { return guard_->get_connection_count() == 0; }));
+}
+
+// One more than may be in hand is answered at once, while the others wait for a slow back end.
+TEST(Overload, WhatIsTooMuchIsSaidAtOnce) {
+    std::mutex mutex;
+    std::vector<WFCounterTask *> held;
+    WFHttpServer server([&](WFHttpTask *task) {
+        task->get_resp()->append_output_body("hello");
+        if (std::string(task->get_req()->get_request_uri()) != "/slow")
+            return;
+        WFCounterTask *gate = WFTaskFactory::create_counter_task(1, nullptr);
+        series_of(task)->push_back(gate);
+        std::lock_guard<std::mutex> lock(mutex);
+        held.push_back(gate);
+    });
+    server.set_max_requests(2);
+    ASSERT_EQ(server.start("127.0.0.1", 0), 0);
+    sockaddr_in addr = {};
+    socklen_t len = sizeof addr;
+    ASSERT_EQ(server.get_listen_addr(reinterpret_cast<sockaddr *>(&addr), &len), 0);
+    unsigned short port = ntohs(addr.sin_port);
+    auto ask = [port](const char *path) {
+        raw::Socket client = raw::Socket::connect(port);
+        client.send("GET " + std::string(path) + " HTTP/1.1\r\nHost: x\r\n\r\n");
+        return client;
+    };
+    auto count_held = [&] {
+        std::lock_guard<std::mutex> lock(mutex);
+        return held.size();
+    };
+    raw::Socket one = ask("/slow"), two = ask("/slow");
+    ASSERT_TRUE(eventually([&] { return count_held() == 2; }));
+    for (int i = 0; i < 10; i++) {
+        std::string answer = ask("/quick").read_all();
+        EXPECT_EQ(answer.find("HTTP/1.1 503 "), 0u) << answer;
+        EXPECT_NE(answer.find("Connection: close"), std::string::npos);
+    }
+    EXPECT_TRUE(eventually([&] { return server.get_close_count(CCR_OVERLOADED) == 10; }));
+    one.reset(); // a client that gives up frees nothing: its request is still worked on
+    EXPECT_TRUE(eventually([&] { return server.get_close_count(CCR_PEER_RESET) == 1; }));
+    EXPECT_EQ(ask("/quick").read_all().find("HTTP/1.1 503 "), 0u);
+    server.set_max_requests(3);
+    EXPECT_NE(ask("/quick").read_until("hello").find("200 OK"), std::string::npos);
+    for (WFCounterTask *gate : held)
+        gate->count();
+    EXPECT_NE(two.read_until("hello").find("200 OK"), std::string::npos);
+    server.set_max_requests(1);
+    // The place is free once the task is gone, which is behind its answer.
+    EXPECT_TRUE(eventually(
+        [&] { return ask("/quick").read_until("hello").find("200 OK") != std::string::npos; }));
+    server.stop();
 }
 
 namespace {

@@ -223,6 +223,7 @@ void Program::bind(Server *server) {
     limits.min_receive_rate = polite ? 0 : static_cast<int>(rng.below(2) * rng.spread(10, 2000));
     limits.max_connections = polite || rng.percent(60) ? 0 : static_cast<size_t>(rng.between(1, 6));
     server->set_limits(&limits);
+    server->set_max_requests(!polite && rng.percent(20) ? rng.between(1, 5) : 0);
     server->set_filter(rng.percent(25) ? filter_ : nullptr);
     server->set_guard(!polite && rng.percent(20) ? guard_ : nullptr);
     struct CommListenOptions options;
