@@ -69,7 +69,8 @@ struct WFNSParams {
     bool fixed_conn; // only one connection
     int retry_times; // 0 at the first attempt
     WFNSTracing *tracing;
-    CommSession *session; // the client task's, whose deadline and cancel bound the search; or NULL
+    // The client task's, whose deadline and cancel bound the search; or NULL. One search at a time.
+    CommSession *session;
 };
 
 typedef std::function<void(WFRouterTask *)> router_callback_t;

@@ -134,7 +134,8 @@ public:
     void shutdown();
 
     // Waits until the last connection and the series of the last server task are gone. May be
-    // called before shutdown(), and before start(); by several threads too.
+    // called before shutdown(), and before start(); by several threads too. When a run has ended
+    // already it waits for the end of the next one.
     void wait_finish();
 
     size_t get_conn_count() const { return this->conn_count; }
@@ -178,6 +179,7 @@ private:
     void forget_path();
     void check_not_inside(const char *what) const;
     void wait_for_end_of(unsigned run);
+    void shut_down(const unsigned *run);
     void handle_unbound() override;
 
     int given_fd;          // what serve() was given, or bind() has bound, until it listens; else -1

@@ -236,6 +236,10 @@ bool WFComplexClientTask<REQ, RESP, CTX>::end_if_given_up() {
 
 template <class REQ, class RESP, typename CTX>
 void WFComplexClientTask<REQ, RESP, CTX>::dispatch() {
+    if (this->detoured_) { // its end is fixed, and comes where a callback may run
+        this->subtask_done();
+        return;
+    }
     this->set_ended(false);
     if (this->state == WFT_STATE_UNDEFINED && this->check_request()) {
         if (!this->route_result_.request_object && !this->end_if_given_up()) {
@@ -261,6 +265,7 @@ void WFComplexClientTask<REQ, RESP, CTX>::dispatch() {
     if (this->set_ended(true)) {
         this->state = WFT_STATE_SYS_ERROR;
         this->error = ECANCELED;
+        this->timeout_reason = TOR_NOT_TIMEOUT;
     }
     this->subtask_done();
 }

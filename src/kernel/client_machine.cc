@@ -178,7 +178,7 @@ CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target
             new (std::nothrow) CommClientEntry(comm, home, fd, &ops, CommConnEntry::CONNECTING);
         if (entry) {
             a32_add(&home->load, 1);
-            if (!kind.stream)
+            if (kind.datagrams)
                 entry->link.ops = &transport_datagram;
             entry->conn = conn;
             entry->target = target;

@@ -7,6 +7,7 @@
 // woken and look for themselves.
 #include "workflow/CommScheduler.h"
 
+#include <algorithm>
 #include <errno.h>
 #include <limits.h>
 #include <new>
@@ -103,7 +104,11 @@ CommTarget *acquire_blocking(CommSession *session, int wait_timeout, LOCK lock, 
 
 } // namespace
 
-CommTarget *CommSchedObject::acquire_for(CommSession *, int wait_timeout) {
+CommTarget *CommSchedObject::acquire_for(CommSession *session, int wait_timeout) {
+    int64_t left = session ? session->get_time_left() : -1;
+    int64_t ms = left < 0 ? INT_MAX : std::min<int64_t>((left + 999999) / 1000000, INT_MAX);
+    if (left >= 0 && (wait_timeout < 0 || ms < wait_timeout))
+        wait_timeout = static_cast<int>(ms);
     return this->acquire(wait_timeout);
 }
 

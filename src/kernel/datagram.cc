@@ -111,7 +111,26 @@ CommDatagramSocket::~CommDatagramSocket() {
         Waiting *next = first_->next;
         free(first_);
         first_ = next;
+        count_dropped();
     }
+}
+
+// Under the lock: gives the socket what waits, as long as it takes any. True when all is gone.
+bool CommDatagramSocket::send_waiting() {
+    while (first_) {
+        Waiting *datagram = first_;
+        ssize_t n = datagram->send_to(fd);
+        if (n < 0 && is_full(errno))
+            return false;
+        if (n < 0)
+            count_dropped();
+        waiting_bytes_ -= datagram->size;
+        first_ = datagram->next;
+        free(datagram);
+        a32_store(&waiting_count_, waiting_count_ - 1);
+    }
+    last_ = &first_;
+    return true;
 }
 
 ssize_t CommDatagramSocket::send(const struct iovec *vectors, int count, const struct sockaddr *to,
@@ -120,7 +139,7 @@ ssize_t CommDatagramSocket::send(const struct iovec *vectors, int count, const s
     if (count > VECTORS && !(piece = Waiting::make(vectors, count, to, len)))
         return -1;
     sys_lock(&lock_);
-    bool behind = first_ != nullptr; // others come first
+    bool behind = !send_waiting(); // others come first; and who listens no more is not told of room
     sys_unlock(&lock_);
     ssize_t n = -1;
     errno = EAGAIN;
@@ -161,25 +180,10 @@ void CommDatagramSocket::queue(Waiting *datagram) {
 }
 
 void CommDatagramSocket::can_write() {
-    bool full = false;
     sys_lock(&lock_);
-    while (first_ && !full) {
-        Waiting *datagram = first_;
-        ssize_t n = datagram->send_to(fd);
-        full = n < 0 && is_full(errno);
-        if (full)
-            break;
-        if (n < 0)
-            count_dropped();
-        waiting_bytes_ -= datagram->size;
-        first_ = datagram->next;
-        free(datagram);
-        a32_store(&waiting_count_, waiting_count_ - 1);
-    }
-    if (!first_)
-        last_ = &first_;
+    bool all = send_waiting();
     sys_unlock(&lock_);
-    if (!full)
+    if (all)
         renew_interest();
 }
 
@@ -211,7 +215,7 @@ void CommServerMachine::abort_all(CommService *service, struct weft_poller *home
 void CommServerMachine::datagram(Communicator *comm, CommService *service,
                                  CommDatagramSocket *socket, const char *buf, size_t size,
                                  const struct sockaddr *from, socklen_t len) {
-    if (!is_admitted(service, from, len, false))
+    if (!is_admitted(service, from, len, nullptr))
         return;
     if (service->limits_.max_connections > 0 &&
         service->conn_count_ >= service->limits_.max_connections) {

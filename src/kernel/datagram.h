@@ -29,6 +29,7 @@ private:
     void abort_sessions() override;
     bool wants_write() const override { return a32_load(&waiting_count_) > 0; }
     void queue(Waiting *datagram);
+    bool send_waiting();
 
     struct weft_lock lock_ = {0}; // guards the queue
     Waiting *first_ = nullptr;

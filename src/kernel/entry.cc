@@ -216,7 +216,8 @@ void CommConnEntry::shut(struct weft_poller *driver) {
         poller_unregister(driver, this, false);
         unref();
     }
-    link.ops->close(&link, close_reason == CCR_ABORTED && service);
+    bool abortive = close_reason == CCR_ABORTED || close_reason == CCR_NO_MEMORY;
+    link.ops->close(&link, abortive && service);
     link.fd = fd = -1;
     a32_sub(&poller->load, 1);
     closed = true;

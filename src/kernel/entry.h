@@ -341,9 +341,9 @@ private:
     static void pass(CommConnEntry *entry, char *buf, const wf::FilterResult &result)
         WEFT_TSA(requires_capability(entry->mutex));
     static bool is_admitted(CommService *service, const struct sockaddr *from, socklen_t len,
-                            bool connection);
+                            bool *counted);
     static void turn_away(CommService *service, CommCloseReason reason, int fd,
-                          const struct sockaddr *from, socklen_t len);
+                          const struct sockaddr *from, socklen_t len, bool counted);
     static void settle(class CommServerEntry *entry, CommService *service, CommConnection *conn,
                        const struct sockaddr *from, socklen_t len);
     static bool make_room(CommService *service);

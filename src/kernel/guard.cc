@@ -114,6 +114,8 @@ bool parse_block(const std::string &text, Block *block) {
     if (slash != std::string::npos && !parse_bits(text.substr(slash + 1), most, &bits))
         return false;
     block->bits = before + bits;
+    if (before == 0 && is_ipv4(block->address) && bits < V4_BITS)
+        return false; // would hold more than it names
     block->address = cut(block->address, block->bits);
     return true;
 }
@@ -156,7 +158,8 @@ public:
         return true;
     }
     bool holds(const Address &a) const {
-        for (unsigned bits = BITS + 1; bits-- > 0;) {
+        unsigned least = is_ipv4(a) ? V4_BITS : 0; // a shorter block is of IPv6 alone
+        for (unsigned bits = BITS + 1; bits-- > least;) {
             if (of_length_[bits].empty())
                 continue;
             auto found = of_length_[bits].find(cut(a, bits));
@@ -206,7 +209,7 @@ public:
         : salt(sys_now() * 0xd6e8feb86659fd93u ^
                static_cast<uint64_t>(reinterpret_cast<uintptr_t>(this))),
           lists(salt), known_(0, Hash{salt}) {}
-    enum CommCloseReason admit(const Address *a, bool connection);
+    enum CommCloseReason admit(const Address *a, bool *counted);
     void leave(const Address &a);
 
     const uint64_t salt;
@@ -257,31 +260,38 @@ Guard::Impl::Known *Guard::Impl::know(const Address &key) {
     if (known_.size() >= MOST_ADDRESSES)
         make_room();
     if (known_.size() >= MOST_ADDRESSES)
-        return nullptr; // all have connections, which are limited elsewhere
+        return nullptr; // nearly all have connections
     order_.emplace_back();
     order_.back().address = key;
-    known_[key] = std::prev(order_.end());
+    try {
+        known_[key] = std::prev(order_.end());
+    } catch (...) {
+        order_.pop_back();
+        throw;
+    }
     return &order_.back();
 }
 
-enum CommCloseReason Guard::Impl::admit(const Address *a, bool connection) {
+enum CommCloseReason Guard::Impl::admit(const Address *a, bool *counted) {
     uint64_t now = sys_now();
     Held held(&lock);
     if (a && !lists.holds(*a))
         return CCR_REFUSED_ADDRESS;
-    // Those without a limit are remembered too: one may be set while they are there.
-    Known *known = a && (connection || limits.address_rate > 0) ? know(one_of(*a)) : nullptr;
-    if (a && (connection || limits.address_rate > 0) && !known)
+    // Connections are counted without a limit too: one may be set while they are there.
+    bool limited = limits.address_rate > 0 || (counted && limits.per_address > 0);
+    Known *known = a && (counted || limited) ? know(one_of(*a)) : nullptr;
+    if (a && limited && !known)
         return CCR_REFUSED_PER_ADDRESS;
-    if (known && connection && limits.per_address > 0 && known->connections >= limits.per_address)
+    if (known && counted && limits.per_address > 0 && known->connections >= limits.per_address)
         return CCR_REFUSED_PER_ADDRESS;
     if (known && !known->rate.take(now, limits.address_rate, limits.address_burst))
         return CCR_REFUSED_RATE;
     if (!rate_.take(now, limits.rate, limits.burst))
         return CCR_REFUSED_RATE;
-    if (known && connection) {
+    if (known && counted) {
         known->connections++;
         connections++;
+        *counted = true;
     }
     return CCR_COUNT;
 }
@@ -289,7 +299,7 @@ enum CommCloseReason Guard::Impl::admit(const Address *a, bool connection) {
 void Guard::Impl::leave(const Address &a) {
     Held held(&lock);
     auto found = known_.find(one_of(a));
-    if (found == known_.end())
+    if (found == known_.end() || found->second->connections == 0)
         return;
     found->second->connections--;
     connections--;
@@ -311,30 +321,30 @@ int invalid() {
 
 } // namespace
 
-int Guard::allow(const std::string &text) {
-    Block block;
-    if (!parse_block(text, &block))
+int Guard::allow(const std::string &block) {
+    Block parsed;
+    if (!parse_block(block, &parsed))
         return invalid();
     Held held(&impl_->lock);
-    impl_->lists.add(block, false);
+    impl_->lists.add(parsed, false);
     return 0;
 }
 
-int Guard::deny(const std::string &text) {
-    Block block;
-    if (!parse_block(text, &block))
+int Guard::deny(const std::string &block) {
+    Block parsed;
+    if (!parse_block(block, &parsed))
         return invalid();
     Held held(&impl_->lock);
-    impl_->lists.add(block, true);
+    impl_->lists.add(parsed, true);
     return 0;
 }
 
-int Guard::forget(const std::string &text) {
-    Block block;
-    if (!parse_block(text, &block))
+int Guard::forget(const std::string &block) {
+    Block parsed;
+    if (!parse_block(block, &parsed))
         return invalid();
     Held held(&impl_->lock);
-    if (impl_->lists.remove(block))
+    if (impl_->lists.remove(parsed))
         return 0;
     errno = ENOENT;
     return -1;
@@ -386,11 +396,11 @@ size_t Guard::get_address_count() const {
     return impl_->addresses();
 }
 
-enum CommCloseReason Guard::admit(const struct sockaddr *addr, socklen_t len, bool connection) {
+enum CommCloseReason Guard::admit(const struct sockaddr *addr, socklen_t len, bool *counted) {
     Address a;
     bool has = address_of(addr, len, &a);
     try {
-        return impl_->admit(has ? &a : nullptr, connection);
+        return impl_->admit(has ? &a : nullptr, counted);
     } catch (const std::bad_alloc &) {
         return CCR_NO_MEMORY;
     }

@@ -160,6 +160,8 @@ void CommListener::on_event(struct pollable *node, uint32_t events) {
         self->can_write();
     int most = self->service_->listening_.accept_at_once;
     for (int i = 0; (most <= 0 || i < most) && !a32_load(&self->stopped_); i++) {
+        if (a32_load(&self->held_))
+            break;
         // Whoever lost the poller leaves the rest to its successor, who is told again.
         if (!self->take_one() || (worker && worker->poller != self->poller))
             break;

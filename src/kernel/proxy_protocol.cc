@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <new>
 #include <string.h>
 
 #include "workflow/wf/filter.h"
@@ -84,8 +85,12 @@ FilterVerdict look_v1(const char *bytes, size_t size, FilterResult *result) {
     size_t mark = sizeof V1_MARK - 1;
     if (length < mark + 2 || end[-1] != '\r' || memchr(bytes, '\0', length))
         return FILTER_REFUSE;
-    if (!parse_line(std::string(bytes + mark, length - mark - 2), result))
+    try {
+        if (!parse_line(std::string(bytes + mark, length - mark - 2), result))
+            return FILTER_REFUSE;
+    } catch (const std::bad_alloc &) {
         return FILTER_REFUSE;
+    }
     result->taken = length;
     return FILTER_PASS;
 }
@@ -128,7 +133,7 @@ size_t ProxyProtocol::max_bytes() const { return V2_MOST; }
 enum FilterVerdict ProxyProtocol::look(const void *bytes, size_t size,
                                        struct FilterResult *result) {
     auto *from = reinterpret_cast<const struct sockaddr *>(&result->addr);
-    if (this->trusted_.admit(from, result->addrlen, false) != CCR_COUNT)
+    if (this->trusted_.admit(from, result->addrlen, nullptr) != CCR_COUNT)
         return FILTER_REFUSE;
     if (begins(bytes, size, V2_MARK, sizeof V2_MARK))
         return look_v2(static_cast<const unsigned char *>(bytes), size, result);

@@ -8,12 +8,13 @@
 #include "workflow/wf/filter.h"
 #include "workflow/wf/guard.h"
 
-// Whether the guard lets a newcomer in; else that is counted.
+// Whether the guard lets a newcomer in; else that is counted. *counted: it has a place, which must
+// be given back. NULL for a datagram, which takes none.
 bool CommServerMachine::is_admitted(CommService *service, const struct sockaddr *from,
-                                    socklen_t len, bool connection) {
+                                    socklen_t len, bool *counted) {
     if (!service->guard_)
         return true;
-    CommCloseReason refused = service->guard_->admit(from, len, connection);
+    CommCloseReason refused = service->guard_->admit(from, len, counted);
     if (refused != CCR_COUNT)
         count(service, refused);
     return refused == CCR_COUNT;
@@ -21,8 +22,8 @@ bool CommServerMachine::is_admitted(CommService *service, const struct sockaddr 
 
 // A descriptor that becomes no connection after all.
 void CommServerMachine::turn_away(CommService *service, CommCloseReason reason, int fd,
-                                  const struct sockaddr *from, socklen_t len) {
-    if (service->guard_ && !asks_guard_later(service))
+                                  const struct sockaddr *from, socklen_t len, bool counted) {
+    if (counted)
         service->guard_->leave(from, len);
     count(service, reason);
     sys_close(fd);
@@ -69,7 +70,7 @@ bool CommServerMachine::filter(CommConnEntry *entry) {
     bool ended = entry->hangup;
     entry->unlock();
     sys_point(SYS_POINT_USER_CODE);
-    size_t most = std::min<size_t>(filter->max_bytes(), WORKER_BUFFER);
+    size_t most = std::min<size_t>(std::max<size_t>(filter->max_bytes(), 1), WORKER_BUFFER);
     ssize_t n = sys_peek(entry->fd, buf, most);
     int error = errno;
     wf::FilterVerdict verdict = wf::FILTER_MORE;
@@ -86,6 +87,8 @@ bool CommServerMachine::filter(CommConnEntry *entry) {
     } else if (n > 0 && (verdict != wf::FILTER_MORE || ended || static_cast<size_t>(n) >= most)) {
         close(entry, CCR_REFUSED_FILTER);
     }
+    if (entry->state == CommConnEntry::S_FILTERING && entry->service->draining_)
+        close_idle(entry, CCR_DRAINED); // unbound meanwhile, when this one was busy
     return true;
 }
 
@@ -102,14 +105,16 @@ void CommServerMachine::pass(CommConnEntry *entry, char *buf, const wf::FilterRe
         }
     }
     const struct sockaddr *addr = reinterpret_cast<const struct sockaddr *>(&result.addr);
-    server->peer.set(entry, addr, result.addrlen);
-    if (service->guard_ && !entry->admitted) {
-        CommCloseReason refused = service->guard_->admit(addr, result.addrlen, true);
+    if (asks_guard_later(service)) {
+        server->peer.set(entry, addr, result.addrlen);
+        bool counted = false;
+        CommCloseReason refused =
+            service->guard_ ? service->guard_->admit(addr, result.addrlen, &counted) : CCR_COUNT;
+        entry->admitted = counted;
         if (refused != CCR_COUNT) {
             close(entry, refused);
             return;
         }
-        entry->admitted = true;
     }
     entry->timed_out = false; // it was in time after all
     entry->readable = true;   // what follows may be here already

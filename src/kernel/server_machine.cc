@@ -176,15 +176,15 @@ void CommServerMachine::settle(CommServerEntry *entry, CommService *service, Com
 
 void CommServerMachine::accepted(Communicator *comm, CommService *service, struct weft_poller *home,
                                  int fd, const struct sockaddr *addr, socklen_t len) {
-    bool guarded = service->guard_ && !asks_guard_later(service);
-    if (guarded && !is_admitted(service, addr, len, true)) {
+    bool counted = false;
+    if (!asks_guard_later(service) && !is_admitted(service, addr, len, &counted)) {
         sys_close(fd);
         return;
     }
     bool full = service->limits_.max_connections > 0 &&
                 service->conn_count_ >= service->limits_.max_connections;
     if (full && !make_room(service)) {
-        turn_away(service, CCR_REFUSED_FULL, fd, addr, len);
+        turn_away(service, CCR_REFUSED_FULL, fd, addr, len, counted);
         return;
     }
     CommConnection *conn = service->new_connection(fd);
@@ -198,12 +198,12 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, struc
     if (!entry) {
         a32_sub(&home->load, 1);
         delete conn;
-        turn_away(service, CCR_NO_MEMORY, fd, addr, len);
+        turn_away(service, CCR_NO_MEMORY, fd, addr, len, counted);
         return;
     }
     settle(entry, service, conn, addr, len);
     entry->set_lock();
-    entry->admitted = guarded;
+    entry->admitted = counted;
     if (service->filter_) {
         entry->set_state(CommConnEntry::S_FILTERING);
         entry->set_deadline(ms_after(service->limits_.first_byte_timeout));

@@ -123,8 +123,8 @@ void CommServerMachine::reply_failed(CommConnEntry *entry, int state, int error,
     out->error = error;
     entry->session = nullptr;
     CommCloseReason reason = error == ETIMEDOUT ? CCR_SEND_TIMEOUT : CCR_SEND_ERROR;
-    if (state == CS_STATE_STOPPED)
-        reason = CCR_ABORTED;
+    if (entry->aborted)
+        reason = entry->send_error ? CCR_NO_MEMORY : CCR_ABORTED;
     close(entry, reason);
 }
 

@@ -28,8 +28,11 @@ bool is_tcp(SocketKind kind) {
 
 } // namespace
 
-SocketKind::SocketKind(int fd, int family_in)
-    : family(family_in), stream(sys_socket_type(fd) == SOCK_STREAM) {}
+SocketKind::SocketKind(int fd, int family_in) : family(family_in) {
+    int type = sys_socket_type(fd);
+    stream = type == SOCK_STREAM;
+    datagrams = type == SOCK_DGRAM;
+}
 
 void apply_socket_options(const CommSocketOptions &options, int fd, SocketKind kind) {
     set_if(fd, SOL_SOCKET, SO_RCVBUF, options.receive_buffer);

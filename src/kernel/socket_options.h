@@ -12,6 +12,7 @@
 struct SocketKind {
     int family;
     bool stream;
+    bool datagrams;
 
     SocketKind(int fd, int family_in);
 };

@@ -95,8 +95,10 @@ bool LookupDesk::ask(const DnsKey &key, const LookupTtl &ttl, uint64_t serial, L
     if (session && !session->begin_wait(asker, CSP_RESOLVING))
         asker->interrupt();
     if (scheduler->sleep(asker) < 0) {
+        int error = errno;
         if (session)
             session->end_wait();
+        errno = error;
         asker->unref();
         asker->unref(); // NOLINT(clang-analyzer-cplusplus.NewDelete) - it was made with two
                         // references

@@ -302,10 +302,13 @@ int WFServerBase::get_listen_addr(struct sockaddr *addr_out, socklen_t *addrlen)
     return 0;
 }
 
-void WFServerBase::shutdown() {
+void WFServerBase::shutdown() { this->shut_down(nullptr); }
+
+// Only that run, if one is given: another thread may have ended it and begun the next.
+void WFServerBase::shut_down(const unsigned *run) {
     {
         std::lock_guard<std::mutex> lock(this->mutex);
-        if (this->phase != RUNNING)
+        if (this->phase != RUNNING || (run && *run != this->runs))
             return;
         this->phase = STOPPING;
         this->forget_path();
@@ -329,7 +332,7 @@ void WFServerBase::stop() {
             return;
         run = this->runs;
     }
-    this->shutdown();
+    this->shut_down(&run);
     this->wait_for_end_of(run);
 }
 

@@ -4,6 +4,7 @@
 // Peers come from several addresses of the loopback network, which are all ours.
 #include <arpa/inet.h>
 #include <atomic>
+#include <chrono>
 #include <gtest/gtest.h>
 #include <memory>
 #include <mutex>
@@ -318,6 +319,21 @@ TEST_F(Proxied, OneThatEndsInTheHeaderIsClosed) {
     EXPECT_TRUE(silent.wait_closed());
     EXPECT_TRUE(eventually([this] { return server_.get_conn_count() == 0; }));
     EXPECT_NE(std::string::npos, ask(HEADER + ASK).find("198.51.100.7"));
+}
+
+// Whose header is not complete has asked nothing: it is no reason to wait.
+TEST_F(Proxied, TheEndOfTheServerDoesNotWaitForHeaders) {
+    ASSERT_TRUE(start());
+    std::vector<raw::Socket> waiting;
+    for (int i = 0; i < 20; i++) {
+        waiting.push_back(raw::Socket::connect(port_));
+        ASSERT_TRUE(waiting.back().send(HEADER.substr(0, static_cast<size_t>(i))));
+    }
+    EXPECT_TRUE(eventually([this] { return server_.get_conn_count() == 20; }));
+    auto begin = std::chrono::steady_clock::now();
+    server_.stop();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+    EXPECT_EQ(server_.get_close_count(CCR_DRAINED), 20u);
 }
 
 TEST_F(Proxied, AGuardIsAskedAboutTheHeadersAddress) {

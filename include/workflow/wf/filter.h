@@ -18,7 +18,7 @@ namespace wf {
 // What a filter has found out.
 struct FilterResult {
     size_t taken; // so many bytes are the filter's; what follows is the connection's
-    // In: where the connection comes from. A filter that knows better changes both.
+    // In: where the connection comes from. A filter that tells addresses changes both.
     struct sockaddr_storage addr;
     socklen_t addrlen;
 };
@@ -50,8 +50,8 @@ public:
 // address.
 class ProxyProtocol : public ConnectionFilter {
 public:
-    // Who is believed, as blocks (wf/guard.h); others are refused. Nobody named: everybody. -1 with
-    // EINVAL for what is no block.
+    // Who is believed, as blocks (wf/guard.h); others are refused. Nobody named: everybody. Peers
+    // on a Unix socket always are. -1 with EINVAL for what is no block.
     int trust(const std::string &block) { return this->trusted_.allow(block); }
 
     enum FilterVerdict look(const void *bytes, size_t size, struct FilterResult *result) override;

@@ -8,7 +8,8 @@
 // no address, so only the rate is for them.
 //
 // What it knows of addresses takes bounded room: at most 65,536 of them, and those that have no
-// connection and have not come for long make room first. Usable from C++11.
+// connection and have not come for long make room first. Beyond that, connections are not counted
+// while no limit is for single addresses, and turned away while one is. Usable from C++11.
 #ifndef WEFT_GUARD_H
 #define WEFT_GUARD_H
 
@@ -46,8 +47,8 @@ public:
     // A block is "192.0.2.0/24", "2001:db8::/32", or an address alone; bits behind the length do
     // not count. The longest block that holds an address decides, and of a block that stands in
     // both lists the denial. Who is in no block may come if no block is allowed. IPv4 in the shape
-    // of IPv6 (::ffff:192.0.2.1) is IPv4. -1 with EINVAL for what is no block; then nothing has
-    // changed.
+    // of IPv6 (::ffff:192.0.2.1) is IPv4, and other blocks of IPv6 hold none of it. -1 with EINVAL
+    // for what is no block; then nothing has changed.
     int allow(const std::string &block);
     int deny(const std::string &block);
     // Takes it out of both lists. -1 with ENOENT when it is in none.
@@ -65,9 +66,9 @@ public:
     // Addresses that are remembered now.
     size_t get_address_count() const;
 
-    // For the engine. CCR_COUNT: it may come in. A connection is counted until leave() with the
-    // same address; a datagram is not.
-    enum CommCloseReason admit(const struct sockaddr *addr, socklen_t len, bool connection);
+    // For the engine. CCR_COUNT: it may come in. *counted: until leave() with the same address it
+    // is one of the connections there. NULL for a datagram.
+    enum CommCloseReason admit(const struct sockaddr *addr, socklen_t len, bool *counted);
     void leave(const struct sockaddr *addr, socklen_t len);
 
 private:

@@ -40,7 +40,10 @@ struct From {
 
 CommCloseReason come(Guard *guard, const char *from) {
     From f(from);
-    return guard->admit(f.addr(), f.len, true);
+    bool counted = false;
+    CommCloseReason refused = guard->admit(f.addr(), f.len, &counted);
+    EXPECT_EQ(counted, refused == CCR_COUNT);
+    return refused;
 }
 
 void go(Guard *guard, const char *from) {
@@ -104,6 +107,22 @@ TEST(GuardBlocks, IPv4InTheShapeOfIPv6IsIPv4) {
     EXPECT_FALSE(may(&guard, "198.51.100.9"));
     ASSERT_EQ(guard.forget("198.51.100.0/24"), 0); // the same block
     EXPECT_TRUE(may(&guard, "198.51.100.9"));
+}
+
+TEST(GuardBlocks, ABlockOfIPv6HoldsNoIPv4) {
+    Guard guard;
+    ASSERT_EQ(guard.allow("::/0"), 0);
+    ASSERT_EQ(guard.allow("10.0.0.0/8"), 0);
+    EXPECT_TRUE(may(&guard, "10.0.0.1"));
+    EXPECT_TRUE(may(&guard, "2001:db8::1"));
+    EXPECT_FALSE(may(&guard, "11.0.0.1"));
+    EXPECT_EQ(guard.allow("::ffff:1.2.3.4/24"), -1);
+    EXPECT_EQ(guard.allow("::ffff:1.2.3.4/95"), -1);
+    EXPECT_EQ(guard.allow("::ffff:1.2.3.4/128"), 0);
+    EXPECT_TRUE(may(&guard, "1.2.3.4"));
+    ASSERT_EQ(guard.set_blocks({}, {"::/0"}), 0);
+    EXPECT_TRUE(may(&guard, "11.0.0.1"));
+    EXPECT_FALSE(may(&guard, "::1"));
 }
 
 TEST(GuardBlocks, WhatIsNoBlockChangesNothing) {
@@ -193,6 +212,29 @@ TEST(GuardAddresses, ThoseThatAreRememberedAreLimited) {
     EXPECT_EQ(guard.get_connection_count(), 1u);
 }
 
+// More than are remembered: without a limit for each nobody is turned away.
+TEST(GuardAddresses, WithoutALimitAnyNumberMayStay) {
+    Guard guard;
+    size_t counted = 0;
+    for (int i = 0; i < 70000; i++) {
+        std::string text = "11." + std::to_string(i >> 16) + "." + std::to_string(i >> 8 & 255) +
+                           "." + std::to_string(i & 255);
+        From from(text.c_str());
+        bool one = false;
+        ASSERT_EQ(guard.admit(from.addr(), from.len, &one), CCR_COUNT) << i;
+        counted += one;
+    }
+    EXPECT_EQ(guard.get_connection_count(), counted);
+    EXPECT_LE(counted, 65536u);
+    From stranger("192.0.2.1"); // has no place that it could give back
+    guard.leave(stranger.addr(), stranger.len);
+    EXPECT_EQ(guard.get_connection_count(), counted);
+    GuardLimits limits;
+    limits.per_address = 1;
+    ASSERT_EQ(guard.set_limits(limits), 0);
+    EXPECT_EQ(come(&guard, "192.0.2.1"), CCR_REFUSED_PER_ADDRESS);
+}
+
 TEST(GuardRates, ABurstAndThenTheRate) {
     Guard guard;
     GuardLimits limits;
@@ -235,11 +277,11 @@ TEST(GuardRates, DatagramsHaveThemButNoPlaces) {
     ASSERT_EQ(guard.set_limits(limits), 0);
     From from("192.0.2.1");
     for (int i = 0; i < 5; i++)
-        EXPECT_EQ(guard.admit(from.addr(), from.len, false), CCR_COUNT);
-    EXPECT_EQ(guard.admit(from.addr(), from.len, false), CCR_REFUSED_RATE);
+        EXPECT_EQ(guard.admit(from.addr(), from.len, nullptr), CCR_COUNT);
+    EXPECT_EQ(guard.admit(from.addr(), from.len, nullptr), CCR_REFUSED_RATE);
     EXPECT_EQ(guard.get_connection_count(), 0u);
     ASSERT_EQ(guard.deny("192.0.2.1"), 0);
-    EXPECT_EQ(guard.admit(from.addr(), from.len, false), CCR_REFUSED_ADDRESS);
+    EXPECT_EQ(guard.admit(from.addr(), from.len, nullptr), CCR_REFUSED_ADDRESS);
 }
 
 TEST(GuardRates, BadOnesAreRefused) {
@@ -270,9 +312,11 @@ TEST(GuardAddresses, AUnixSocketHasNone) {
     struct sockaddr_un un = {};
     un.sun_family = AF_UNIX;
     auto *addr = reinterpret_cast<struct sockaddr *>(&un);
-    EXPECT_EQ(guard.admit(addr, sizeof un, true), CCR_COUNT);
-    EXPECT_EQ(guard.admit(addr, sizeof(sa_family_t), true), CCR_COUNT);
-    EXPECT_EQ(guard.admit(addr, sizeof un, true), CCR_REFUSED_RATE);
+    bool counted = false;
+    EXPECT_EQ(guard.admit(addr, sizeof un, &counted), CCR_COUNT);
+    EXPECT_FALSE(counted);
+    EXPECT_EQ(guard.admit(addr, sizeof(sa_family_t), &counted), CCR_COUNT);
+    EXPECT_EQ(guard.admit(addr, sizeof un, &counted), CCR_REFUSED_RATE);
     guard.leave(addr, sizeof un);
     EXPECT_EQ(guard.get_connection_count(), 0u);
 }
