@@ -261,14 +261,10 @@ Guard::Impl::Known *Guard::Impl::know(const Address &key) {
         make_room();
     if (known_.size() >= MOST_ADDRESSES)
         return nullptr; // nearly all have connections
-    order_.emplace_back();
-    order_.back().address = key;
-    try {
-        known_[key] = std::prev(order_.end());
-    } catch (...) {
-        order_.pop_back();
-        throw;
-    }
+    Order made(1);      // joins the others only when the table has it, too
+    made.front().address = key;
+    known_[key] = made.begin();
+    order_.splice(order_.end(), made);
     return &order_.back();
 }
 
@@ -278,17 +274,18 @@ enum CommCloseReason Guard::Impl::admit(const Address *a, bool *counted) {
     if (a && !lists.holds(*a))
         return CCR_REFUSED_ADDRESS;
     // Connections are counted without a limit too: one may be set while they are there.
-    bool limited = limits.address_rate > 0 || (counted && limits.per_address > 0);
-    Known *known = a && (counted || limited) ? know(one_of(*a)) : nullptr;
+    bool connection = counted != nullptr;
+    bool limited = limits.address_rate > 0 || (connection && limits.per_address > 0);
+    Known *known = a && (connection || limited) ? know(one_of(*a)) : nullptr;
     if (a && limited && !known)
         return CCR_REFUSED_PER_ADDRESS;
-    if (known && counted && limits.per_address > 0 && known->connections >= limits.per_address)
+    if (known && connection && limits.per_address > 0 && known->connections >= limits.per_address)
         return CCR_REFUSED_PER_ADDRESS;
     if (known && !known->rate.take(now, limits.address_rate, limits.address_burst))
         return CCR_REFUSED_RATE;
     if (!rate_.take(now, limits.rate, limits.burst))
         return CCR_REFUSED_RATE;
-    if (known && counted) {
+    if (known && connection) {
         known->connections++;
         connections++;
         *counted = true;
