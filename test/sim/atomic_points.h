@@ -8,7 +8,11 @@
 #define WEFT_TEST_SIM_ATOMIC_POINTS_H
 
 #ifdef __cplusplus
+// The counts of std::shared_ptr are no points: the simulator has such pointers too, and the linker
+// keeps one copy of their functions for both. <memory> itself would bring <atomic>, which is ours.
+#include <bits/shared_ptr.h>
 #include <cstdlib>
+#include <string>
 #endif
 #include <stddef.h>
 #include <stdlib.h>
