@@ -300,9 +300,11 @@ int sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data) {
 }
 
 int sys_epoll_wait(int epfd, struct epoll_event *events, int max, uint64_t timeout_ns) {
+    // Who loses the processor at this very point sleeps that much longer on a real system; the
+    // checks would take that for a deadline that was missed.
+    sim::Time until = timeout_ns == SYS_FOREVER ? sim::NEVER : world->now + timeout_ns;
     world->point(sim::AT_CALL);
     auto epoll = net->as<sim::Epoll>(epfd);
-    sim::Time until = timeout_ns == SYS_FOREVER ? sim::NEVER : world->now + timeout_ns;
     if (timeout_ns != SYS_FOREVER && timeout_ns != 0 && world->rng.percent(30))
         until += world->rng.spread(1, 100 * sim::US); // a sleeper is never woken early, but late
     int n = epoll->fetch(events, max);
