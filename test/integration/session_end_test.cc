@@ -106,7 +106,7 @@ TEST(Deadline, CutsALookup) {
     Call call;
     CommPhase phase = CSP_IDLE;
     ASSERT_TRUE(call.run("http://a.example/", [&](WFHttpTask *t) {
-        t->set_deadline(50);
+        t->set_deadline(500);
         t->set_callback([&](WFHttpTask *task) {
             call.note(task);
             phase = task->get_phase();
