@@ -211,6 +211,7 @@ public:
           lists(salt), known_(0, Hash{salt}) {}
     enum CommCloseReason admit(const Address *a, bool *counted);
     void leave(const Address &a);
+    int add(const std::string &block, bool denied);
 
     const uint64_t salt;
     mutable struct weft_lock lock = {0};
@@ -318,21 +319,15 @@ int invalid() {
 
 } // namespace
 
-int Guard::allow(const std::string &block) {
-    Block parsed;
-    if (!parse_block(block, &parsed))
-        return invalid();
-    Held held(&impl_->lock);
-    impl_->lists.add(parsed, false);
-    return 0;
-}
+int Guard::allow(const std::string &block) { return impl_->add(block, false); }
+int Guard::deny(const std::string &block) { return impl_->add(block, true); }
 
-int Guard::deny(const std::string &block) {
+int Guard::Impl::add(const std::string &block, bool denied) {
     Block parsed;
     if (!parse_block(block, &parsed))
         return invalid();
-    Held held(&impl_->lock);
-    impl_->lists.add(parsed, true);
+    Held held(&lock);
+    lists.add(parsed, denied);
     return 0;
 }
 
