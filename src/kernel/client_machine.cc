@@ -504,6 +504,7 @@ void CommClientMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
         if (entry->renewed)
             entry->began = 0;
         set_receive_deadline(entry, sys_now());
+        entry->timed_out = deadline_passed(entry); // a limit of more than this block
     }
 }
 

@@ -381,6 +381,9 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
         if (entry->renewed)
             entry->began = sys_now();
         set_receive_deadline(entry, sys_now());
+        // A limit of more than this block that has passed: its timer may have fired while the
+        // program had the bytes, each time anew.
+        entry->timed_out = deadline_passed(entry);
     }
 }
 
