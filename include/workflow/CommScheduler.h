@@ -140,6 +140,12 @@ public:
                         void (*resume)(CommSession *session, CommTarget *target, int state,
                                        int error));
 
+    // Connects a channel to a target of the object, if that is not full (EAGAIN). *target, unless
+    // NULL, is the one that was tried. 0: the channel's reference is the engine's, and the target
+    // is released before CCE_CLOSED. Else -1 with errno.
+    int connect(CommChannel *channel, CommSchedObject *object, CommChannelGroup *group,
+                CommTarget **target);
+
     int reply(CommSession *session) { return this->comm.reply(session); }
     int shutdown(CommSession *session) { return this->comm.shutdown(session); }
     int push(const void *buf, size_t size, CommSession *session) {

@@ -22,6 +22,8 @@
 #include "detail/session_wait.h"
 #include "list.h"
 
+class CommChannel;
+class CommChannelGroup;
 class CommConnEntry;
 class CommMessageIn;
 class CommService;
@@ -143,6 +145,7 @@ private:
     socklen_t addrlen_;
     struct CommTargetPool *pool_; // owned; the peer of a server's connection has none
     CommConnEntry *owner_;        // on a server: the connection whose peer this is
+    friend class CommChannelMachine;
     friend class CommConnEntry;
     friend class CommPeer;
     friend class CommClientMachine;
@@ -160,6 +163,7 @@ private:
 
 public:
     virtual ~CommMessageOut() {}
+    friend class CommChannel;
     friend class CommClientMachine;
     friend class CommServerMachine;
     friend class Communicator;
@@ -205,6 +209,7 @@ public:
 
 private:
     CommConnEntry *entry_;
+    friend class CommChannel;
     friend class CommConnEntry;
     friend class CommClientMachine;
     friend class CommServerMachine;
@@ -275,6 +280,13 @@ public:
     void end_wait();
     // In whole nanoseconds from now, at least 0; -1 without a deadline.
     int64_t get_time_left() const;
+    // Of a server's session that waits for its reply: when that is sent and this session is gone,
+    // its connection becomes the channel, with whatever bytes stand behind the request; the group
+    // must stay as long as the service is bound. Takes the reference over: a channel whose reply
+    // could not be sent hears of nothing. -1 with ENOENT when it is too late or the connection
+    // cannot be one (datagrams), EALREADY the second time; then the reference is still the
+    // caller's.
+    int hand_over(CommChannel *channel, CommChannelGroup *group);
 
     CommSession();
     // An unanswered server session closes its connection.
@@ -297,13 +309,17 @@ private:
     uint64_t deadline_;     // monotonic clock; UINT64_MAX: none
     struct weft_lock lock_; // of a client's: guards entry_, wait_ and canceled_
     bool canceled_;
-    bool ended_;   // under lock_, and only of one that has a handle: no attempt is under way
-    bool passive_; // made by a service
-    bool in_hand_; // counted by it
+    bool ended_;       // under lock_, and only of one that has a handle: no attempt is under way
+    bool passive_;     // made by a service
+    bool in_hand_;     // counted by it
+    bool handed_over_; // its connection is a channel now
     uint8_t phase_;
     wf::detail::SessionWait *wait_;         // where it waits, if it does
     wf::detail::CancelBlock *cancel_block_; // shared with handles, once there was one
+    CommChannel *successor_;                // what its connection will be; a reference
+    CommChannelGroup *successor_group_;
     friend class CommMessageIn;
+    friend class CommChannelMachine;
     friend class CommConnEntry;
     friend class CommClientMachine;
     friend class CommRequest;
@@ -322,34 +338,47 @@ struct CommServiceLimits {
                             // longest idle
 };
 
-// Why a server closed or refused a connection.
+// Why a connection of a server, or a channel, has ended or was refused.
 enum CommCloseReason {
-    CCR_PEER_CLOSED,         // the peer ended it
-    CCR_PEER_RESET,          // or broke it
-    CCR_FINISHED,            // after an answer that did not keep it alive
-    CCR_NOREPLY,             // the session was shut down or dropped unanswered
-    CCR_FIRST_BYTE_TIMEOUT,  // no request came in time
-    CCR_IDLE_TIMEOUT,        // none came again
-    CCR_BLOCK_TIMEOUT,       // the peer stopped in the middle of a message
-    CCR_HEAD_TIMEOUT,        // the head took too long
-    CCR_MESSAGE_TIMEOUT,     // the message did
-    CCR_SLOW_RECEIVE,        // below the minimum rate
-    CCR_SEND_TIMEOUT,        // the peer did not take the answer
-    CCR_BAD_MESSAGE,         // append() failed
-    CCR_SEND_ERROR,          // encode() or the write failed
-    CCR_MADE_ROOM,           // for a newer connection
-    CCR_REFUSED_FULL,        // no room could be made
-    CCR_REFUSED_NO_FD,       // out of descriptors
-    CCR_DRAINED,             // by drain() or unbind()
-    CCR_ABORTED,             // the engine ends
-    CCR_HANDSHAKE_TIMEOUT,   // the TLS handshake took too long
-    CCR_HANDSHAKE_FAILED,    // or could not come to an end
-    CCR_REFUSED_ADDRESS,     // the guard: its address may not come (wf/guard.h)
-    CCR_REFUSED_PER_ADDRESS, // too many are there from its address
-    CCR_REFUSED_RATE,        // too many came in too short a time
-    CCR_REFUSED_FILTER,      // the filter, of its first bytes (wf/filter.h)
-    CCR_OVERLOADED,          // more requests than may be in hand
-    CCR_NO_MEMORY,           // for the connection, or for what the peer has sent
+    CCR_PEER_CLOSED,           // the peer ended it
+    CCR_PEER_RESET,            // or broke it
+    CCR_FINISHED,              // after an answer that did not keep it alive
+    CCR_NOREPLY,               // the session was shut down or dropped unanswered
+    CCR_FIRST_BYTE_TIMEOUT,    // no request came in time
+    CCR_IDLE_TIMEOUT,          // none came again
+    CCR_BLOCK_TIMEOUT,         // the peer stopped in the middle of a message
+    CCR_HEAD_TIMEOUT,          // the head took too long
+    CCR_MESSAGE_TIMEOUT,       // the message did
+    CCR_SLOW_RECEIVE,          // below the minimum rate
+    CCR_SEND_TIMEOUT,          // the peer did not take the answer
+    CCR_BAD_MESSAGE,           // append() failed
+    CCR_SEND_ERROR,            // encode() or the write failed
+    CCR_MADE_ROOM,             // for a newer connection
+    CCR_REFUSED_FULL,          // no room could be made
+    CCR_REFUSED_NO_FD,         // out of descriptors
+    CCR_DRAINED,               // by drain() or unbind()
+    CCR_ABORTED,               // the engine ends
+    CCR_HANDSHAKE_TIMEOUT,     // the TLS handshake took too long
+    CCR_HANDSHAKE_FAILED,      // or could not come to an end
+    CCR_REFUSED_ADDRESS,       // the guard: its address may not come (wf/guard.h)
+    CCR_REFUSED_PER_ADDRESS,   // too many are there from its address
+    CCR_REFUSED_RATE,          // too many came in too short a time
+    CCR_REFUSED_FILTER,        // the filter, of its first bytes (wf/filter.h)
+    CCR_OVERLOADED,            // more requests than may be in hand
+    CCR_NO_MEMORY,             // for the connection, or for what the peer has sent
+    CCR_FIRST_MESSAGE_TIMEOUT, // the first message was not whole in time
+    CCR_SEND_STALLED,          // the peer took nearly nothing of what waits for it
+    CCR_SLOW_SEND,             // or took too little for too long
+    CCR_REFUSED_AUTH,          // authentication said no
+    CCR_AUTH_TIMEOUT,          // or nothing in time
+    CCR_CLOSED,                // channel: the program closed it
+    CCR_RESET,                 // likewise, so that the peer sees a reset
+    CCR_FINISH_TIMEOUT,        // we have ended our sending, and the peer did not follow in time
+    CCR_SILENT,                // the peer has said nothing for too long
+    CCR_BACKLOG_FULL,          // its group had more queued than it may, and this one the most
+    CCR_CONNECT_FAILED,        // a client's: the system, or the peer's, said no
+    CCR_CONNECT_TIMEOUT,       // or nothing
+    CCR_SELF_CONNECTED,        // TCP had connected it with itself
     CCR_COUNT
 };
 
@@ -405,6 +434,9 @@ public:
     uint64_t get_dropped_count() const;
 
 protected:
+    // Before bind: its connections are channels of that group, each made by new_channel(), and not
+    // sequences of requests. The group must stay as long as the service is bound.
+    void set_channels(CommChannelGroup *group) { this->channels_ = group; }
     // Whether this thread is inside handle() of a session of this service.
     bool is_serving_here() const;
 
@@ -420,6 +452,12 @@ protected:
 private:
     // The first byte of a request has come. On a worker.
     virtual CommSession *new_session(long long seq, CommConnection *conn) = 0;
+    // A connection may talk now. With one reference, which becomes the engine's. On a worker. NULL
+    // closes the connection (CCR_NO_MEMORY).
+    virtual CommChannel *new_channel(CommConnection *conn) {
+        (void)conn;
+        return NULL;
+    }
     // Listening has ended.
     virtual void handle_stop(int error) { (void)error; }
     // Unbound, and the last connection and session are gone. The service may be freed in it.
@@ -447,6 +485,7 @@ private:
     struct CommSocketOptions sockets_;
     std::shared_ptr<wf::Guard> guard_;
     std::shared_ptr<wf::ConnectionFilter> filter_;
+    CommChannelGroup *channels_; // borrowed; NULL: sessions
     struct job_site *site_;
     class CommListener *listener_;  // the first; the others hang on it
     std::atomic<int> refs_;         // bound, and each connection
@@ -468,6 +507,7 @@ private:
     uint64_t dropped_;               // atomic
     std::atomic<int> listening_now_; // listeners that have not ended
     class CommListener *ref_listener() const;
+    friend class CommChannelMachine;
     friend class CommConnEntry;
     friend class CommListener;
     friend class CommServerMachine;
@@ -533,6 +573,11 @@ public:
     int bind(CommService *service);
     void unbind(CommService *service);
 
+    // Connects a channel (CommChannel.h). The target must stay until it has ended. 0: its reference
+    // is the engine's now, and CCE_CLOSED will come. Else -1 with errno, and it is still the
+    // caller's.
+    int connect(CommChannel *channel, CommTarget *target, CommChannelGroup *group);
+
     int sleep(SleepSession *session);
     // Ends a timer early with ECANCELED. ENOENT: it has fired or was canceled before.
     int unsleep(SleepSession *session);
@@ -566,6 +611,7 @@ private:
     struct mpoller *pool_;
     CommEventHandler *event_handler_;
     std::atomic<bool> stopping_;
+    friend class CommChannelMachine;
     friend class CommConnEntry;
     friend class CommListener;
     friend class CommClientMachine;

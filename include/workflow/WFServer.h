@@ -151,6 +151,8 @@ protected:
     int create_listen_fd() override;
     WFConnection *new_connection(int accept_fd) override;
     void delete_connection(WFConnection *conn);
+    // The last before listening. -1 with errno: it does not start.
+    virtual int prepare() { return 0; }
 
     // The context of a certificate; becomes the server's. By default one with what the functions
     // above ask for. An own one calls ssl_ctx_callback, with the server as its argument, when a

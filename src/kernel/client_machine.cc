@@ -159,7 +159,9 @@ void CommClientMachine::close_idle(CommTarget *target) {
     }
 }
 
-CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target) {
+CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target,
+                                          const struct pollable_ops *machine,
+                                          CommConnEntry::State first) {
     int fd = target->create_connect_fd();
     if (fd < 0)
         return nullptr;
@@ -175,7 +177,7 @@ CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target
     if (ret == 0 && (conn = target->new_connection(fd)) != nullptr) {
         struct weft_poller *home = mpoller_pick(comm->pool_);
         CommConnEntry *entry =
-            new (std::nothrow) CommClientEntry(comm, home, fd, &ops, CommConnEntry::CONNECTING);
+            new (std::nothrow) CommClientEntry(comm, home, fd, machine, first);
         if (entry) {
             a32_add(&home->load, 1);
             if (kind.datagrams)
@@ -244,7 +246,7 @@ int CommClientMachine::request(Communicator *comm, CommSession *session, CommTar
         }
         entry->unref_on_worker();
     }
-    entry = connect(comm, target);
+    entry = connect(comm, target, &ops, CommConnEntry::CONNECTING);
     if (!entry) {
         session->conn_ = nullptr;
         session->seq_ = 0;

@@ -351,6 +351,20 @@ int CommSchedGroup::waiter_timeout() {
     return ms;
 }
 
+int CommScheduler::connect(CommChannel *channel, CommSchedObject *object, CommChannelGroup *group,
+                           CommTarget **target) {
+    CommTarget *found = object->acquire(0);
+    *target = found;
+    if (!found)
+        return -1;
+    if (this->comm.connect(channel, found, group) == 0)
+        return 0;
+    int error = errno;
+    found->release();
+    errno = error;
+    return -1;
+}
+
 int CommScheduler::request(CommSession *session, CommSchedObject *object, int wait_timeout,
                            CommTarget **target) {
     session->phase_ = CSP_WAITING;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/channel.h"
 #include "kernel/datagram.h"
 #include "kernel/log.h"
 #include "kernel/sleep.h"
@@ -216,6 +217,16 @@ void Communicator::unbind(CommService *service) {
     CommServerMachine::drain(service, SIZE_MAX, CCR_DRAINED);
     if (--service->refs_ == 0)
         service->handle_unbound();
+}
+
+int Communicator::connect(CommChannel *channel, CommTarget *target, CommChannelGroup *group) {
+    if (!this->enter())
+        return -1;
+    int ret = mpoller_staff(this->pool_);
+    if (ret == 0)
+        ret = CommChannelMachine::connect(this, channel, target, group);
+    this->leave();
+    return ret;
 }
 
 int Communicator::sleep(SleepSession *session) {

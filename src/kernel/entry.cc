@@ -8,15 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/channel.h"
 #include "kernel/session.h"
 #include "workflow/detail/container_of.h"
 
 namespace {
 
-constexpr uint16_t bit(CommConnEntry::State s) { return static_cast<uint16_t>(1u << s); }
+constexpr uint32_t bit(CommConnEntry::State s) { return 1u << s; }
 
 // Legal edges: row = from, bits = to.
-constexpr uint16_t EDGES[CommConnEntry::STATE_COUNT] = {
+constexpr uint32_t EDGES[CommConnEntry::STATE_COUNT] = {
     /* CONNECTING   */ bit(CommConnEntry::HANDSHAKING) | bit(CommConnEntry::SENDING) |
         bit(CommConnEntry::CLOSING),
     /* HANDSHAKING  */ bit(CommConnEntry::SENDING) | bit(CommConnEntry::CLOSING),
@@ -26,32 +27,44 @@ constexpr uint16_t EDGES[CommConnEntry::STATE_COUNT] = {
     /* CLOSING      */ 0,
     /* S_ACCEPTED   */ bit(CommConnEntry::S_FILTERING) | bit(CommConnEntry::S_HANDSHAKING) |
         bit(CommConnEntry::S_AWAITING) | bit(CommConnEntry::S_SERVING) |
-        bit(CommConnEntry::S_CLOSING),
+        bit(CommConnEntry::S_CLOSING) | bit(CommConnEntry::C_OPEN),
     /* S_FILTERING  */ bit(CommConnEntry::S_HANDSHAKING) | bit(CommConnEntry::S_AWAITING) |
-        bit(CommConnEntry::S_CLOSING),
+        bit(CommConnEntry::S_CLOSING) | bit(CommConnEntry::C_OPEN),
     /* S_HANDSHAKING*/ bit(CommConnEntry::S_AWAITING) | bit(CommConnEntry::S_LINGERING) |
-        bit(CommConnEntry::S_CLOSING),
+        bit(CommConnEntry::S_CLOSING) | bit(CommConnEntry::C_OPEN),
     /* S_AWAITING   */ bit(CommConnEntry::S_RECEIVING) | bit(CommConnEntry::S_CLOSING),
     /* S_RECEIVING  */ bit(CommConnEntry::S_SERVING) | bit(CommConnEntry::S_LINGERING) |
         bit(CommConnEntry::S_CLOSING),
     /* S_SERVING    */ bit(CommConnEntry::S_REPLYING) | bit(CommConnEntry::S_CLOSING),
     /* S_REPLYING   */ bit(CommConnEntry::S_AWAITING) | bit(CommConnEntry::S_LINGERING) |
-        bit(CommConnEntry::S_CLOSING),
+        bit(CommConnEntry::S_CLOSING) | bit(CommConnEntry::C_UPGRADING),
     /* S_LINGERING  */ bit(CommConnEntry::S_CLOSING),
     /* S_CLOSING    */ 0,
+    /* C_CONNECTING */ bit(CommConnEntry::C_HANDSHAKING) | bit(CommConnEntry::C_OPEN) |
+        bit(CommConnEntry::C_CLOSING),
+    /* C_HANDSHAKING*/ bit(CommConnEntry::C_OPEN) | bit(CommConnEntry::C_CLOSING),
+    /* C_UPGRADING  */ bit(CommConnEntry::C_OPEN) | bit(CommConnEntry::C_CLOSING),
+    /* C_OPEN       */ bit(CommConnEntry::C_PEER_CLOSED) | bit(CommConnEntry::C_DRAINING) |
+        bit(CommConnEntry::C_CLOSING),
+    /* C_PEER_CLOSED*/ bit(CommConnEntry::C_DRAINING) | bit(CommConnEntry::C_CLOSING),
+    /* C_DRAINING   */ bit(CommConnEntry::C_HALF_CLOSED) | bit(CommConnEntry::C_CLOSING),
+    /* C_HALF_CLOSED*/ bit(CommConnEntry::C_CLOSING),
+    /* C_CLOSING    */ 0,
 };
 
 bool is_closing(const CommConnEntry *entry) {
-    return entry->state == CommConnEntry::CLOSING || entry->state == CommConnEntry::S_CLOSING;
+    return entry->state == CommConnEntry::CLOSING || entry->state == CommConnEntry::S_CLOSING ||
+           entry->state == CommConnEntry::C_CLOSING;
 }
 
 } // namespace
 
 const char *CommConnEntry::state_name(State state) {
     static const char *const names[STATE_COUNT] = {
-        "connecting", "handshaking", "sending",   "receiving",   "parked",
-        "closing",    "accepted",    "filtering", "handshaking", "awaiting",
-        "receiving",  "serving",     "replying",  "lingering",   "closing",
+        "connecting", "handshaking", "sending",     "receiving",   "parked",      "closing",
+        "accepted",   "filtering",   "handshaking", "awaiting",    "receiving",   "serving",
+        "replying",   "lingering",   "closing",     "connecting",  "handshaking", "upgrading",
+        "open",       "peer closed", "draining",    "half closed", "closing",
     };
     return names[state];
 }
@@ -65,7 +78,7 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
       canceled(false), order_wanted(false), order_posted(false), job_wanted(false),
       job_posted(false), want_write(false), polls_write(false), closed(false), gone(false),
       in_head(false), has_head(false), renewed(false), admitted(false), request_sent(false),
-      listed_used(false), listed(false), close_reason(0), send_error(0), comm(comm_in),
+      over(false), listed_used(false), listed(false), close_reason(0), send_error(0), comm(comm_in),
       target(nullptr), service(nullptr), session(nullptr), conn(nullptr), watch(nullptr),
       output(nullptr), input(nullptr), site(nullptr), prev(nullptr), next(nullptr), receive_ms(-1),
       first_ms(0), keep_alive(0), seq(0), listed_at(0), deadline(ENTRY_NEVER),
@@ -216,8 +229,9 @@ void CommConnEntry::shut(struct weft_poller *driver) {
         poller_unregister(driver, this, false);
         unref();
     }
-    bool abortive = close_reason == CCR_ABORTED || close_reason == CCR_NO_MEMORY;
-    link.ops->close(&link, abortive && service);
+    bool abortive = (service && (close_reason == CCR_ABORTED || close_reason == CCR_NO_MEMORY)) ||
+                    close_reason == CCR_RESET;
+    link.ops->close(&link, abortive);
     link.fd = fd = -1;
     a32_sub(&poller->load, 1);
     closed = true;
@@ -238,24 +252,54 @@ void CommConnEntry::run_job(struct weft_job *job) {
     entry->set_lock();
     entry->job_posted = false;
     if (entry->closed) {
-        bool first = !entry->gone;
-        entry->gone = true;
-        struct mpoller *pool = entry->comm->pool_;
-        sys_unlock(&entry->mutex);
-        entry->unref();
-        if (first) {
-            if (entry->service)
-                entry->service->unlist(entry);
-            entry->unref();
-            mpoller_leave(pool);
-        }
+        run_last_job(entry);
         return;
     }
-    if (entry->service)
-        CommServerMachine::run(entry);
-    else
-        CommClientMachine::run(entry);
+    entry->go_on();
     entry->unref();
+}
+
+// The descriptor is closed: the connection is nobody's load any more, and only the program still
+// has its sessions, or is to be told that its channel has ended.
+void CommConnEntry::run_last_job(CommConnEntry *entry) {
+    bool first = !entry->gone;
+    struct mpoller *pool = entry->comm->pool_;
+    CommService *service = entry->service;
+    entry->gone = true;
+    if (!CommChannelMachine::is_channel(entry)) {
+        sys_unlock(&entry->mutex);
+        entry->unref();
+        if (!first)
+            return;
+        if (service)
+            service->unlist(entry);
+        entry->unref();
+        mpoller_leave(pool);
+        return;
+    }
+    // The reference for its life is dropped when the program has heard the last of its channel,
+    // which the end of the engine must not wait for, as it does not for callbacks of sessions. But
+    // a program's own executor must be given what is left before it is waited for.
+    bool late = pool->schedule != nullptr;
+    sys_unlock(&entry->mutex);
+    if (first && service)
+        service->unlist(entry);
+    if (first && !late)
+        mpoller_leave(pool);
+    entry->set_lock();
+    entry->go_on();
+    entry->unref();
+    if (first && late)
+        mpoller_leave(pool);
+}
+
+void CommConnEntry::go_on() {
+    if (CommChannelMachine::is_channel(this))
+        CommChannelMachine::run(this);
+    else if (service)
+        CommServerMachine::run(this);
+    else
+        CommClientMachine::run(this);
 }
 
 void CommConnEntry::begin_close(State closing) {

@@ -63,8 +63,7 @@ enum class IoResult { DONE, BLOCKED, ENDED, FAILED };
 
 class CommConnEntry : public pollable {
 public:
-    // Client machine, then server machine; the files of the machines say what is true in each
-    // state.
+    // Client machine, server machine, channel machine; their files say what is true in each state.
     enum State : uint8_t {
         CONNECTING,
         HANDSHAKING,
@@ -81,6 +80,14 @@ public:
         S_REPLYING,
         S_LINGERING,
         S_CLOSING,
+        C_CONNECTING,
+        C_HANDSHAKING,
+        C_UPGRADING,
+        C_OPEN,
+        C_PEER_CLOSED,
+        C_DRAINING,
+        C_HALF_CLOSED,
+        C_CLOSING,
         STATE_COUNT
     };
 
@@ -138,6 +145,8 @@ public:
     void deliver(const CommOutcome &outcome, bool later);
     // Calls handle(), noting whose session this thread is in.
     static void handle(CommSession *session, CommService *service, int state, int error);
+    // Moves the machine that it is in. Lets the lock go.
+    void go_on() WEFT_TSA(release_capability(mutex));
     // Gives the session its reference to this entry. Returns the entry it had before, if any: its
     // reference is the caller's, to be dropped without a lock, since the program's deleters may
     // run.
@@ -173,6 +182,7 @@ public:
     bool renewed : 1;      // the message asked for new receive timeouts
     bool admitted : 1;     // server: the guard counts it
     bool request_sent : 1; // client: nothing of the request is left to send
+    bool over : 1;         // channel: the program has heard the last of it
     bool listed_used;      // server: in the list of those that have made a request
     bool listed;           // stands in the list of its target or service; under that one's lock
     uint8_t close_reason;  // server: CommCloseReason
@@ -182,7 +192,10 @@ public:
     Communicator *comm;
     CommTarget *target;
     CommService *service;
-    CommSession *session;
+    union {
+        CommSession *session;
+        struct CommChannelCore *channel; // in the states of the channel machine
+    };
     CommConnection *conn;
     wf::detail::PeerWatch *watch; // server, while serving: whom to tell that the peer has gone
     CommOutput *output;
@@ -207,6 +220,7 @@ private:
     static void run_order(struct weft_msg *msg, struct weft_poller *driver);
     static void run_timer(struct weft_msg *msg, struct weft_poller *driver);
     static void run_job(struct weft_job *job);
+    static void run_last_job(CommConnEntry *entry);
     static void run_delivery(struct weft_job *job);
     static void run_deferred_delivery(struct weft_job *job);
     void tend(struct weft_poller *driver) WEFT_TSA(requires_capability(mutex));
@@ -264,6 +278,8 @@ public:
 // The client machine (client_machine.cc). Functions that take an entry hold its lock when called
 // and when they return; some let it go in between while session code runs.
 class CommClientMachine {
+    friend class CommChannelMachine;
+
 public:
     static int request(Communicator *comm, CommSession *session, CommTarget *target);
     // 0 when the session will end as canceled, else -1. The caller keeps the session alive, and
@@ -275,7 +291,8 @@ public:
     static const struct pollable_ops ops;
 
 private:
-    static CommConnEntry *connect(Communicator *comm, CommTarget *target);
+    static CommConnEntry *connect(Communicator *comm, CommTarget *target,
+                                  const struct pollable_ops *machine, CommConnEntry::State first);
     static CommConnEntry *take_idle(CommTarget *target);
     static bool reuse(CommConnEntry *entry, CommSession *session);
     static bool step(CommConnEntry *entry, CommOutcome *out)
@@ -311,6 +328,7 @@ private:
 
 // The server machine (server_machine.cc). The same rule for locks.
 class CommServerMachine {
+    friend class CommChannelMachine;
     friend class CommDatagramSocket;
 
 public:
@@ -337,6 +355,7 @@ private:
     static bool asks_guard_later(const CommService *service);
     static void give_place_back(class CommServerEntry *entry);
     static void begin(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static void await(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static bool filter(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static void pass(CommConnEntry *entry, char *buf, const wf::FilterResult &result)
         WEFT_TSA(requires_capability(entry->mutex));
@@ -387,6 +406,7 @@ private:
     static void on_release(struct pollable *node);
     static void on_datagram_release(struct pollable *node);
     static void leave_service(CommService *service);
+    static void leave_for_channel(CommConnEntry *entry);
 };
 
 #endif

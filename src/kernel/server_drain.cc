@@ -1,6 +1,6 @@
 // Weft - the server machine: idle connections, and how they make room
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/entry.h"
+#include "kernel/channel.h"
 
 namespace {
 
@@ -8,12 +8,14 @@ namespace {
 bool is_idle(const CommConnEntry *entry) {
     return entry->state == CommConnEntry::S_AWAITING ||
            entry->state == CommConnEntry::S_HANDSHAKING ||
-           entry->state == CommConnEntry::S_FILTERING;
+           entry->state == CommConnEntry::S_FILTERING || CommChannelMachine::is_idle(entry);
 }
 
 } // namespace
 
 bool CommServerMachine::close_idle(CommConnEntry *entry, CommCloseReason reason) {
+    if (CommChannelMachine::is_channel(entry))
+        return CommChannelMachine::drain(entry, reason);
     if (!is_idle(entry) || entry->busy || entry->input_size() > 0)
         return false;
     if (entry->state != CommConnEntry::S_AWAITING)
@@ -33,6 +35,8 @@ bool CommServerMachine::close_idle(CommConnEntry *entry, CommCloseReason reason)
 // Closes it; but where another process goes on with the same listener, a newcomer must not notice:
 // its request may be on the way.
 bool CommServerMachine::drain_one(CommConnEntry *entry, CommCloseReason reason) {
+    if (CommChannelMachine::is_channel(entry))
+        return CommChannelMachine::drain(entry, reason);
     if (reason == CCR_DRAINED && entry->service->handed_over_ && entry->seq == 0) {
         entry->set_deadline(entry_min(entry->deadline, entry_after(sys_now(), DRAIN_GRACE_MS)));
         return false;

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "kernel/entry.h"
+#include "kernel/channel.h"
 #include "workflow/wf/filter.h"
 #include "workflow/wf/guard.h"
 
@@ -46,10 +46,23 @@ void CommServerMachine::give_place_back(CommServerEntry *entry) {
 // What follows accept, and the filter if there is one.
 void CommServerMachine::begin(CommConnEntry *entry) {
     CommService *service = entry->service;
-    bool secure = service->ssl_ctx_ != nullptr;
-    entry->set_state(secure ? CommConnEntry::S_HANDSHAKING : CommConnEntry::S_AWAITING);
-    entry->set_deadline(entry_after(sys_now(), secure ? service->ssl_accept_timeout_
-                                                      : service->limits_.first_byte_timeout));
+    if (!service->ssl_ctx_) {
+        await(entry);
+        return;
+    }
+    entry->set_state(CommConnEntry::S_HANDSHAKING);
+    entry->set_deadline(entry_after(sys_now(), service->ssl_accept_timeout_));
+}
+
+// Bytes may come: requests, or those of a channel.
+void CommServerMachine::await(CommConnEntry *entry) {
+    CommService *service = entry->service;
+    if (service->channels_) {
+        CommChannelMachine::open(entry);
+        return;
+    }
+    entry->set_state(CommConnEntry::S_AWAITING);
+    entry->set_deadline(entry_after(sys_now(), service->limits_.first_byte_timeout));
 }
 
 // The bytes stay with the system until the filter has said how many are its own: what follows them

@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/entry.h"
+#include "kernel/channel.h"
 #include "kernel/log.h"
 #include "kernel/session.h"
 
@@ -59,15 +59,27 @@ void CommServerMachine::on_event(struct pollable *node, uint32_t events) {
     CommConnEntry *entry = static_cast<CommConnEntry *>(node);
     entry->set_lock();
     entry->note(events);
-    run(entry);
+    entry->go_on(); // by now it may be a channel
 }
 
 // The last reference: the connection object goes first, then the service learns of it.
 void CommServerMachine::on_release(struct pollable *node) {
     CommServerEntry *entry = static_cast<CommServerEntry *>(node);
     CommService *service = entry->service;
-    give_place_back(entry);
+    if (service)
+        give_place_back(entry);
     delete entry;
+    if (service)
+        leave_service(service);
+}
+
+// A channel leaves when its program has heard the last of it, whoever still holds it then.
+void CommServerMachine::leave_for_channel(CommConnEntry *entry) {
+    CommService *service = entry->service;
+    give_place_back(static_cast<CommServerEntry *>(entry));
+    entry->set_lock();
+    entry->service = nullptr;
+    entry->unlock();
     leave_service(service);
 }
 
@@ -277,8 +289,7 @@ bool CommServerMachine::shake_hands(CommConnEntry *entry, CommOutcome *out) {
     switch (entry->handshake(open_tls)) {
     case IoResult::DONE:
         entry->timed_out = false; // it was in time after all
-        entry->set_state(CommConnEntry::S_AWAITING);
-        entry->set_deadline(ms_after(entry->service->limits_.first_byte_timeout));
+        await(entry);
         break;
     case IoResult::BLOCKED: // there may be news
         break;

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <utility>
 
-#include "kernel/entry.h"
+#include "kernel/channel.h"
 #include "kernel/session.h"
 
 namespace {
@@ -104,6 +104,10 @@ void CommServerMachine::replied(CommConnEntry *entry, CommOutcome *out) {
     out->error = 0;
     entry->session = nullptr;
     entry->seq++;
+    if (out->session->successor_) {
+        CommChannelMachine::take_over(entry, out->session);
+        return;
+    }
     // What has begun to arrive before the end of the service is still answered.
     bool keep = entry->keep_alive != 0 && (!entry->service->draining_ || entry->input_size() > 0);
     if (keep && (!entry->eof || entry->input_size() > 0)) {

@@ -106,7 +106,7 @@ CommConnection *CommTarget::new_connection(int) { return new (std::nothrow) Comm
 
 CommService::CommService()
     : bind_addr_(nullptr), addrlen_(0), listen_timeout_(-1), response_timeout_(-1),
-      ssl_accept_timeout_(-1), ssl_ctx_(nullptr), site_(nullptr), listener_(nullptr),
+      ssl_accept_timeout_(-1), ssl_ctx_(nullptr), channels_(nullptr), site_(nullptr), listener_(nullptr),
       refs_(0), lock_{0}, conn_count_(0), max_requests_(0), requests_(0), handed_over_(false),
       draining_(false), dropped_(0), listening_now_(0) {
     this->limits_.first_byte_timeout = 10000;

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <new>
 
+#include "kernel/channel.h"
 #include "kernel/comm_waiter.h"
-#include "kernel/entry.h"
 #include "kernel/tls_context.h"
 
 using wf::CancelHandle;
@@ -16,8 +16,8 @@ using wf::detail::SessionWait;
 CommSession::CommSession()
     : target_(nullptr), conn_(nullptr), out_(nullptr), in_(nullptr), seq_(0), entry_(nullptr),
       end_state_(0), end_error_(0), deadline_(ENTRY_NEVER), lock_{0}, canceled_(false),
-      ended_(false), passive_(false), in_hand_(false), phase_(CSP_IDLE), wait_(nullptr),
-      cancel_block_(nullptr) {}
+      ended_(false), passive_(false), in_hand_(false), handed_over_(false), phase_(CSP_IDLE),
+      wait_(nullptr), cancel_block_(nullptr), successor_(nullptr), successor_group_(nullptr) {}
 
 CommSession::~CommSession() {
     if (this->cancel_block_) {
@@ -31,7 +31,27 @@ CommSession::~CommSession() {
     if (this->in_hand_)
         this->entry_->service->requests_--;
     CommServerMachine::forsaken(this);
+    if (this->handed_over_)
+        CommChannelMachine::session_gone(this->entry_);
+    if (this->successor_) // it comes to nothing
+        this->successor_->unref();
     this->entry_->unref();
+}
+
+int CommSession::hand_over(CommChannel *channel, CommChannelGroup *group) {
+    CommConnEntry *entry = this->passive_ ? this->entry_ : nullptr;
+    errno = entry && this->successor_ ? EALREADY : ENOENT;
+    if (!entry || this->successor_)
+        return -1;
+    entry->set_lock();
+    bool serving = entry->state == CommConnEntry::S_SERVING && entry->session == this &&
+                   !entry->link.ops->one_exchange;
+    entry->unlock();
+    if (!serving)
+        return -1;
+    this->successor_ = channel;
+    this->successor_group_ = group;
+    return 0;
 }
 
 void CommSession::set_deadline(int ms) { this->deadline_ = entry_after(sys_now(), ms); }
@@ -194,10 +214,16 @@ int CommMessageIn::feedback(const void *buf, size_t size) {
         return -1;
     }
     this->entry_->set_lock();
-    if (is_receiving(this->entry_))
+    if (is_receiving(this->entry_)) {
         n = CommConnEntry::send_now(this->entry_, buf, size);
-    else
+    } else if (CommChannelMachine::is_channel(this->entry_) && this->entry_->channel) {
+        CommChannelCore *core = this->entry_->channel; // which is inside receive(), and so stays
+        this->entry_->unlock();
+        struct iovec one = {const_cast<void *>(buf), size};
+        return CommChannelMachine::send(core, &one, 1) < 0 ? -1 : static_cast<int>(size);
+    } else {
         errno = ENOENT;
+    }
     int error = errno;
     this->entry_->unlock();
     errno = error;

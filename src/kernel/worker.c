@@ -212,13 +212,18 @@ static bool site_is_queued(const struct mpoller *pool, struct job_site *site) {
     return site && a32_load(&site->queued) != 0;
 }
 
-void mpoller_deliver(struct mpoller *pool, struct weft_job *job, struct job_site *site) {
+bool mpoller_admits(struct mpoller *pool, struct job_site *site) {
     struct worker *worker = sys_self();
+    return !pool->schedule && worker && worker->pool == pool && !site_is_queued(pool, site) &&
+           take_permit(worker);
+}
+
+void mpoller_deliver(struct mpoller *pool, struct weft_job *job, struct job_site *site) {
     if (pool->schedule) {
         pool->schedule(pool, job);
         return;
     }
-    if (!worker || worker->pool != pool || site_is_queued(pool, site) || !take_permit(worker)) {
+    if (!mpoller_admits(pool, site)) {
         pool_queue(pool, job);
         return;
     }

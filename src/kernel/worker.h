@@ -145,6 +145,8 @@ struct weft_poller *mpoller_pick(struct mpoller *pool);
 void mpoller_birth(struct weft_poller *poller);
 void mpoller_wake_watch(struct mpoller *pool);
 
+// Whether this thread may run a completion of `site` now; it then holds a permit.
+bool mpoller_admits(struct mpoller *pool, struct job_site *site);
 // Runs a completion now if this thread may, else queues it. `site` may be NULL.
 void mpoller_deliver(struct mpoller *pool, struct weft_job *job, struct job_site *site);
 struct job_site *job_site_create(void);

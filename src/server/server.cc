@@ -74,7 +74,7 @@ int WFServerBase::open(const struct sockaddr *bind_addr, socklen_t addrlen, cons
         this->scheduler = wf::detail::runtime_scheduler();
         this->phase = RUNNING;
         this->finished = false;
-        if (this->scheduler->bind(this) == 0)
+        if (this->prepare() == 0 && this->scheduler->bind(this) == 0)
             return 0;
         int error = errno;
         this->phase = STOPPED;

@@ -1,0 +1,285 @@
+// Weft - the channel machine: what the peer sends, and its limits of time
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "kernel/channel.h"
+
+namespace {
+
+constexpr uint64_t RATE_GRACE_NS = 5'000'000'000u;
+constexpr uint64_t SECOND_NS = 1'000'000'000u;
+
+// The bytes that must have come by now are a rate: when the next must be there.
+uint64_t rate_limit(uint64_t since, uint64_t bytes, int rate) {
+    if (rate <= 0)
+        return ENTRY_NEVER;
+    return since + RATE_GRACE_NS + bytes * SECOND_NS / static_cast<uint64_t>(rate);
+}
+
+} // namespace
+
+// From the system, with what depends on it.
+IoResult CommChannelMachine::receive(CommConnEntry *entry, char *buf, size_t *size) {
+    CommChannelCore *core = entry->channel;
+    IoResult result = entry->receive(buf, size);
+    if (result == IoResult::DONE) {
+        core->bytes_received += *size;
+        core->message_bytes += *size;
+        core->last_received = core->last_moved = entry->began = sys_now();
+        return result;
+    }
+    *size = 0;
+    if (result == IoResult::ENDED && !core->broken) {
+        core->tell_finish = true;
+        if (entry->state == CommConnEntry::C_OPEN)
+            entry->set_state(CommConnEntry::C_PEER_CLOSED);
+    } else if (result != IoResult::BLOCKED) {
+        end(entry, CCR_PEER_RESET, core->broken ? core->error : entry->link_error());
+    }
+    return result;
+}
+
+// For a thread of the program's own executor, which has no buffer to read into.
+void CommChannelMachine::read_ahead(CommConnEntry *entry) {
+    char *buf = worker_buffer();
+    size_t size = WORKER_BUFFER;
+    if (!buf || receive(entry, buf, &size) != IoResult::DONE)
+        return;
+    entry->channel->needs_more = false;
+    if (!entry->save_input(buf, size)) {
+        entry->send_error = ENOMEM;
+        entry->aborted = true;
+    }
+}
+
+CommChannelMachine::Step CommChannelMachine::read(CommConnEntry *entry, bool *here) {
+    CommChannelCore *core = entry->channel;
+    bool left = entry->input_size() > 0 && !core->needs_more;
+    bool fresh = entry->readable && !entry->eof;
+    if (core->read_paused || (!left && !fresh && !core->tell_finish))
+        return REST;
+    if (!begin_program(entry, here)) {
+        if (!left && fresh && entry->comm->pool_->schedule)
+            read_ahead(entry);
+        if (entry->state != CommConnEntry::C_CLOSING && (left || core->tell_finish || fresh))
+            return QUEUED;
+        entry->busy = false;
+        return AGAIN;
+    }
+    char *buf = worker_buffer();
+    if (!left && fresh && !buf) { // only workers have one
+        entry->busy = false;
+        entry->want_job();
+        return REST;
+    }
+    if (!left && fresh) {
+        size_t size = WORKER_BUFFER;
+        if (receive(entry, buf, &size) == IoResult::DONE) {
+            if (entry->input_size() == 0) {
+                feed(entry, buf, size, nullptr);
+                return AGAIN;
+            }
+            if (!entry->save_input(buf, size)) {
+                entry->busy = false;
+                end(entry, CCR_NO_MEMORY, ENOMEM);
+                return AGAIN;
+            }
+            left = true;
+        }
+    }
+    if (left) { // nobody may free it while the program looks
+        CommInput *kept = entry->input;
+        entry->input = nullptr;
+        feed(entry, kept->bytes + kept->begin, kept->end - kept->begin, kept);
+        return AGAIN;
+    }
+    if (core->tell_finish && entry->state != CommConnEntry::C_CLOSING)
+        finish(entry);
+    entry->busy = false;
+    return AGAIN;
+}
+
+// Shows the program bytes, with nothing locked. `kept`: what they stand in, which is ours.
+void CommChannelMachine::feed(CommConnEntry *entry, const char *buf, size_t size, CommInput *kept) {
+    CommChannelCore *core = entry->channel;
+    size_t taken = size;
+    core->was_paused = false;
+    uint64_t messages = core->messages;
+    int result, error;
+    CommService *service = entry->service;
+    entry->unlock();
+    {
+        ProgramCall call(entry, service);
+        result = core->channel->receive(buf, &taken);
+        error = errno;
+    }
+    entry->set_lock();
+    entry->busy = false;
+    if (core->messages != messages && entry->seq == 0)
+        entry->seq = 1; // no newcomer any more
+    if (entry->state == CommConnEntry::C_CLOSING) {
+        free(kept);
+        return;
+    }
+    if (result < 0 || taken > size) {
+        free(kept);
+        end(entry, CCR_BAD_MESSAGE, result < 0 ? error : EBADMSG);
+        return;
+    }
+    core->needs_more = !core->was_paused;
+    keep_rest(entry, buf + taken, size - taken, kept);
+    bool inside = result > 0 || (size > taken && core->needs_more);
+    if (inside && (!core->in_message || core->messages != messages)) {
+        core->message_at = core->last_received;
+        core->message_bytes = size - taken;
+        core->in_message = true;
+        CommCloseReason reason = CCR_COUNT;
+        entry->set_deadline(entry_min(entry->deadline, find_receive_limit(entry, &reason)));
+    }
+    core->in_message = inside;
+}
+
+void CommChannelMachine::keep_rest(CommConnEntry *entry, const char *rest, size_t size,
+                                   CommInput *kept) {
+    if (kept && size > 0) {
+        kept->begin = kept->end - size;
+        entry->input = kept;
+        return;
+    }
+    if (!entry->save_input(rest, size))
+        end(entry, CCR_NO_MEMORY, ENOMEM);
+    free(kept);
+}
+
+// The peer has ended its sending, and all before that was taken.
+void CommChannelMachine::finish(CommConnEntry *entry) {
+    CommChannelCore *core = entry->channel;
+    CommInput *kept = entry->input;
+    entry->input = nullptr;
+    core->tell_finish = false;
+    CommService *service = entry->service;
+    entry->unlock();
+    int result, error;
+    {
+        ProgramCall call(entry, service);
+        result = core->channel->finish(kept ? kept->bytes + kept->begin : nullptr,
+                                       kept ? kept->end - kept->begin : 0);
+        error = errno;
+        if (result >= 0)
+            core->channel->handle({CCE_FINISHED, CCR_COUNT, 0});
+    }
+    free(kept);
+    entry->set_lock();
+    core->told_finish = true;
+    core->in_message = false;
+    if (entry->state == CommConnEntry::C_CLOSING)
+        return;
+    if (result < 0)
+        end(entry, CCR_BAD_MESSAGE, error);
+    else if (entry->state == CommConnEntry::C_HALF_CLOSED)
+        end(entry, core->ending ? CCR_DRAINED : CCR_FINISHED, 0);
+    else if (entry->state == CommConnEntry::C_PEER_CLOSED && !core->options().half_open)
+        end_sending(entry);
+}
+
+// When the peer must have said something, and which limit that is.
+uint64_t CommChannelMachine::find_receive_limit(const CommConnEntry *entry,
+                                                CommCloseReason *reason) {
+    const CommChannelCore *core = entry->channel;
+    const CommChannelOptions &options = core->options();
+    uint64_t when = ENTRY_NEVER;
+    auto limit = [&](uint64_t at, CommCloseReason why) {
+        if (at < when) {
+            when = at;
+            *reason = why;
+        }
+    };
+    if (entry->eof)
+        return when;
+    if (entry->service && core->bytes_received == 0)
+        limit(entry_after(core->opened_at, options.first_byte_timeout), CCR_FIRST_BYTE_TIMEOUT);
+    if (entry->service && core->messages == 0)
+        limit(entry_after(core->opened_at, options.first_message_timeout),
+              CCR_FIRST_MESSAGE_TIMEOUT);
+    limit(entry_after(core->last_received, options.receive_timeout), CCR_SILENT);
+    if (core->in_message) {
+        limit(entry_after(core->message_at, options.message_timeout), CCR_MESSAGE_TIMEOUT);
+        limit(rate_limit(core->message_at, core->message_bytes, options.min_receive_rate),
+              CCR_SLOW_RECEIVE);
+    }
+    return when;
+}
+
+void CommChannelMachine::renew_deadline(CommConnEntry *entry, uint64_t now) {
+    const CommChannelCore *core = entry->channel;
+    const CommChannelOptions &options = core->options();
+    CommCloseReason reason = CCR_COUNT;
+    uint64_t when = entry_min(core->finish_at, entry_min(core->ends_at, core->limit_at));
+    if (entry->state == CommConnEntry::C_DRAINING)
+        when = entry_min(when, entry_after(core->last_sent, options.finish_timeout));
+    when = entry_min(when, core->backlog.next_sample());
+    if (options.heartbeat >= 0)
+        when = entry_min(when,
+                         entry_after(std::max(core->last_moved, core->beat_at), options.heartbeat));
+    if (!core->read_paused) {
+        when = entry_min(when, find_receive_limit(entry, &reason));
+        when = entry_min(when, entry_after(core->last_moved, options.idle_timeout));
+    }
+    // What has passed and did not count, since there was something to read, is looked at again.
+    entry->set_deadline(std::max(when, now + SECOND_NS / 20));
+}
+
+// CCR_COUNT: none.
+CommCloseReason CommChannelMachine::find_overdue(CommConnEntry *entry, uint64_t now) {
+    CommChannelCore *core = entry->channel;
+    const CommChannelOptions &options = core->options();
+    CommCloseReason reason = CCR_COUNT;
+    if (core->ends_at <= now)
+        return CCR_CLOSED;
+    if (core->limit_at <= now)
+        return core->limit_reason;
+    bool stuck = entry->state == CommConnEntry::C_DRAINING &&
+                 entry_after(core->last_sent, options.finish_timeout) <= now;
+    if (stuck || core->finish_at <= now)
+        return core->ending ? CCR_DRAINED : CCR_FINISH_TIMEOUT;
+    BacklogRule::Verdict verdict = core->backlog.sample(now, core->queued);
+    if (verdict != BacklogRule::OK)
+        return verdict == BacklogRule::STALLED ? CCR_SEND_STALLED : CCR_SLOW_SEND;
+    // What the peer has said and nobody has looked at yet speaks for it.
+    if (core->read_paused || entry->readable)
+        return CCR_COUNT;
+    if (find_receive_limit(entry, &reason) <= now)
+        return reason;
+    return entry_after(core->last_moved, options.idle_timeout) <= now ? CCR_IDLE_TIMEOUT
+                                                                      : CCR_COUNT;
+}
+
+void CommChannelMachine::time_out(CommConnEntry *entry) {
+    CommChannelCore *core = entry->channel;
+    uint64_t now = sys_now();
+    CommCloseReason reason;
+    switch (entry->state) {
+    case CommConnEntry::C_CONNECTING:
+        reason = core->ends_at <= now ? CCR_CLOSED : CCR_CONNECT_TIMEOUT;
+        break;
+    case CommConnEntry::C_HANDSHAKING:
+        reason = core->ends_at <= now ? CCR_CLOSED : CCR_HANDSHAKE_TIMEOUT;
+        break;
+    default:
+        if (!core || entry->state == CommConnEntry::C_UPGRADING)
+            return;
+        reason = find_overdue(entry, now);
+    }
+    if (reason != CCR_COUNT) {
+        end(entry, reason, 0);
+        return;
+    }
+    int beat = core->options().heartbeat;
+    if (beat >= 0 && entry_after(std::max(core->last_moved, core->beat_at), beat) <= now) {
+        core->beat_at = now;
+        core->tell_heartbeat = true;
+    }
+    renew_deadline(entry, now);
+}
