@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "detail/kernel_types.h"
+#include "detail/service_guard.h"
 #include "detail/session_wait.h"
 #include "list.h"
 
@@ -314,6 +315,7 @@ private:
     bool in_hand_;     // counted by it
     bool handed_over_; // its connection is a channel now
     uint8_t phase_;
+    uint64_t whole_at_;                     // a server's: when its request was, if that counts
     wf::detail::SessionWait *wait_;         // where it waits, if it does
     wf::detail::CancelBlock *cancel_block_; // shared with handles, once there was one
     CommChannel *successor_;                // what its connection will be; a reference
@@ -336,41 +338,50 @@ struct CommServiceLimits {
     int min_receive_rate;   // for the rest of such a message, after a grace of five seconds
     size_t max_connections; // when reached, one that never sent a request makes room, else the
                             // longest idle
+
+    int first_message_timeout;  // from accept to the end of the first request
+    int authentication_timeout; // from there to the authenticator's word, where there is one
+    // While more bytes of an answer are unsent than backlog_limit (0: never mind), the peer must
+    // take 1 KiB in one of three samples of 5 s, and min_send_rate in one of twelve.
+    size_t backlog_limit;
+    int min_send_rate;
 };
 
 // Why a connection of a server, or a channel, has ended or was refused.
 enum CommCloseReason {
-    CCR_PEER_CLOSED,           // the peer ended it
-    CCR_PEER_RESET,            // or broke it
-    CCR_FINISHED,              // after an answer that did not keep it alive
-    CCR_NOREPLY,               // the session was shut down or dropped unanswered
-    CCR_FIRST_BYTE_TIMEOUT,    // no request came in time
-    CCR_IDLE_TIMEOUT,          // none came again
-    CCR_BLOCK_TIMEOUT,         // the peer stopped in the middle of a message
-    CCR_HEAD_TIMEOUT,          // the head took too long
-    CCR_MESSAGE_TIMEOUT,       // the message did
-    CCR_SLOW_RECEIVE,          // below the minimum rate
-    CCR_SEND_TIMEOUT,          // the peer did not take the answer
-    CCR_BAD_MESSAGE,           // append() failed
-    CCR_SEND_ERROR,            // encode() or the write failed
-    CCR_MADE_ROOM,             // for a newer connection
-    CCR_REFUSED_FULL,          // no room could be made
-    CCR_REFUSED_NO_FD,         // out of descriptors
-    CCR_DRAINED,               // by drain() or unbind()
-    CCR_ABORTED,               // the engine ends
-    CCR_HANDSHAKE_TIMEOUT,     // the TLS handshake took too long
-    CCR_HANDSHAKE_FAILED,      // or could not come to an end
-    CCR_REFUSED_ADDRESS,       // the guard: its address may not come (wf/guard.h)
-    CCR_REFUSED_PER_ADDRESS,   // too many are there from its address
-    CCR_REFUSED_RATE,          // too many came in too short a time
-    CCR_REFUSED_FILTER,        // the filter, of its first bytes (wf/filter.h)
-    CCR_OVERLOADED,            // more requests than may be in hand
-    CCR_NO_MEMORY,             // for the connection, or for what the peer has sent
-    CCR_FIRST_MESSAGE_TIMEOUT, // the first message was not whole in time
-    CCR_SEND_STALLED,          // the peer took nearly nothing of what waits for it
-    CCR_SLOW_SEND,             // or took too little for too long
-    CCR_REFUSED_AUTH,          // authentication said no
-    CCR_AUTH_TIMEOUT,          // or nothing in time
+    CCR_PEER_CLOSED,         // the peer ended it
+    CCR_PEER_RESET,          // or broke it
+    CCR_FINISHED,            // after an answer that did not keep it alive
+    CCR_NOREPLY,             // the session was shut down or dropped unanswered
+    CCR_FIRST_BYTE_TIMEOUT,  // no request came in time
+    CCR_IDLE_TIMEOUT,        // none came again
+    CCR_BLOCK_TIMEOUT,       // the peer stopped in the middle of a message
+    CCR_HEAD_TIMEOUT,        // the head took too long
+    CCR_MESSAGE_TIMEOUT,     // the message did
+    CCR_SLOW_RECEIVE,        // below the minimum rate
+    CCR_SEND_TIMEOUT,        // the peer did not take the answer
+    CCR_BAD_MESSAGE,         // append() failed
+    CCR_SEND_ERROR,          // encode() or the write failed
+    CCR_MADE_ROOM,           // for a newer connection
+    CCR_REFUSED_FULL,        // no room could be made
+    CCR_REFUSED_NO_FD,       // out of descriptors
+    CCR_DRAINED,             // by drain() or unbind()
+    CCR_ABORTED,             // the engine ends
+    CCR_HANDSHAKE_TIMEOUT,   // the TLS handshake took too long
+    CCR_HANDSHAKE_FAILED,    // or could not come to an end
+    CCR_REFUSED_ADDRESS,     // the guard: its address may not come (wf/guard.h)
+    CCR_REFUSED_PER_ADDRESS, // too many are there from its address
+    CCR_REFUSED_RATE,        // too many came in too short a time
+    CCR_REFUSED_FILTER,      // the filter, of its first bytes (wf/filter.h)
+    CCR_OVERLOADED,          // more requests than may be in hand
+    CCR_NO_MEMORY,           // for the connection, or for what the peer has sent
+
+    CCR_SEND_STALLED,          // the peer takes next to nothing of a large answer
+    CCR_SLOW_SEND,             // or takes it too slowly
+    CCR_FIRST_MESSAGE_TIMEOUT, // the first request was not whole in time
+    CCR_TOO_OLD,               // a request stood in the queue for too long
+    CCR_REFUSED_AUTH,          // the authenticator (wf/authenticator.h)
+    CCR_AUTH_TIMEOUT,          // which has not answered in time
     CCR_CLOSED,                // channel: the program closed it
     CCR_RESET,                 // likewise, so that the peer sees a reset
     CCR_FINISH_TIMEOUT,        // we have ended our sending, and the peer did not follow in time
@@ -383,7 +394,7 @@ enum CommCloseReason {
 };
 
 // One listening address with its live connections.
-class CommService {
+class CommService : public wf::detail::ServiceGuard {
 public:
     int init(const struct sockaddr *addr_in, socklen_t len, int listen_timeout_in,
              int response_timeout_in);

@@ -99,10 +99,13 @@ public:
     int start_bound(const char *cert_file, const char *key_file);
 
     // Before start: how sockets are set up, and how they listen.
+    using CommService::get_max_queue_age;
     using CommService::get_max_requests;
+    using CommService::set_authenticator;
     using CommService::set_filter;
     using CommService::set_guard;
     using CommService::set_listen_options;
+    using CommService::set_max_queue_age;
     using CommService::set_max_requests;
     using CommService::set_socket_options;
 

@@ -141,6 +141,11 @@ int Communicator::bind(CommService *service) {
     bool own;
     service->listening_now_ = 0;
     int fd = CommListener::open(service, &own);
+    if (fd >= 0 && service->authenticator_ && sys_socket_type(fd) == SOCK_DGRAM) {
+        sys_close(fd);
+        errno = EOPNOTSUPP;
+        fd = -1;
+    }
     int ret = fd < 0 ? -1 : this->listen(service, fd, own);
     this->leave();
     return ret;

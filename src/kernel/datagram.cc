@@ -245,6 +245,8 @@ void CommServerMachine::datagram(Communicator *comm, CommService *service,
     if (taken_in && !entry->aborted && !comm->stopping_) {
         entry->session = out.session = session;
         out.state = CS_STATE_TOREPLY;
+        if (service->max_queue_age_ >= 0)
+            session->whole_at_ = sys_now();
         entry->set_state(CommConnEntry::S_SERVING);
     } else {
         CommCloseReason refused = taken_in ? CCR_ABORTED : CCR_OVERLOADED;

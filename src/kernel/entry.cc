@@ -33,9 +33,12 @@ constexpr uint32_t EDGES[CommConnEntry::STATE_COUNT] = {
     /* S_HANDSHAKING*/ bit(CommConnEntry::S_AWAITING) | bit(CommConnEntry::S_LINGERING) |
         bit(CommConnEntry::S_CLOSING) | bit(CommConnEntry::C_OPEN),
     /* S_AWAITING   */ bit(CommConnEntry::S_RECEIVING) | bit(CommConnEntry::S_CLOSING),
-    /* S_RECEIVING  */ bit(CommConnEntry::S_SERVING) | bit(CommConnEntry::S_LINGERING) |
+    /* S_RECEIVING  */ bit(CommConnEntry::S_AUTHENTICATING) | bit(CommConnEntry::S_SERVING) |
+        bit(CommConnEntry::S_LINGERING) | bit(CommConnEntry::S_CLOSING),
+    /* S_AUTHENTICATING */ bit(CommConnEntry::S_SERVING) | bit(CommConnEntry::S_LINGERING) |
         bit(CommConnEntry::S_CLOSING),
-    /* S_SERVING    */ bit(CommConnEntry::S_REPLYING) | bit(CommConnEntry::S_CLOSING),
+    /* S_SERVING    */ bit(CommConnEntry::S_REPLYING) | bit(CommConnEntry::S_LINGERING) |
+        bit(CommConnEntry::S_CLOSING),
     /* S_REPLYING   */ bit(CommConnEntry::S_AWAITING) | bit(CommConnEntry::S_LINGERING) |
         bit(CommConnEntry::S_CLOSING) | bit(CommConnEntry::C_UPGRADING),
     /* S_LINGERING  */ bit(CommConnEntry::S_CLOSING),
@@ -62,9 +65,9 @@ bool is_closing(const CommConnEntry *entry) {
 const char *CommConnEntry::state_name(State state) {
     static const char *const names[STATE_COUNT] = {
         "connecting", "handshaking", "sending",     "receiving",   "parked",      "closing",
-        "accepted",   "filtering",   "handshaking", "awaiting",    "receiving",   "serving",
-        "replying",   "lingering",   "closing",     "connecting",  "handshaking", "upgrading",
-        "open",       "peer closed", "draining",    "half closed", "closing",
+        "accepted",   "filtering",   "handshaking", "awaiting",    "receiving",   "authenticating",
+        "serving",    "replying",    "lingering",   "closing",     "connecting",  "handshaking",
+        "upgrading",  "open",        "peer closed", "draining",    "half closed", "closing",
     };
     return names[state];
 }
@@ -345,8 +348,10 @@ IoResult CommConnEntry::discard(char *buf, size_t *size) {
 namespace {
 
 // Writes as much as the socket takes; *done counts whole vectors, the one after them is advanced.
-IoResult write_vectors(CommConnEntry *entry, struct iovec *vectors, int count, int *done) {
+IoResult write_vectors(CommConnEntry *entry, struct iovec *vectors, int count, int *done,
+                       size_t *moved) {
     *done = 0;
+    *moved = 0;
     while (*done < count) {
         ssize_t n = entry->link.ops->send(&entry->link, vectors + *done, count - *done);
         if (n < 0) {
@@ -355,6 +360,7 @@ IoResult write_vectors(CommConnEntry *entry, struct iovec *vectors, int count, i
             return errno == EAGAIN ? IoResult::BLOCKED : IoResult::FAILED;
         }
         size_t bytes = static_cast<size_t>(n);
+        *moved += bytes;
         while (*done < count && bytes >= vectors[*done].iov_len)
             bytes -= vectors[(*done)++].iov_len;
         if (*done < count && bytes > 0) {
@@ -369,7 +375,8 @@ IoResult write_vectors(CommConnEntry *entry, struct iovec *vectors, int count, i
 
 IoResult CommConnEntry::send(struct iovec *vectors, int count) {
     int done;
-    IoResult result = write_vectors(this, vectors, count, &done);
+    size_t moved;
+    IoResult result = write_vectors(this, vectors, count, &done, &moved);
     if (result != IoResult::BLOCKED)
         return result;
     int left = count - done;
@@ -382,6 +389,11 @@ IoResult CommConnEntry::send(struct iovec *vectors, int count) {
         }
         output->count = left;
         output->next = 0;
+        output->left = 0;
+        for (int i = done; i < count; i++)
+            output->left += vectors[i].iov_len;
+        output->block_until = ENTRY_NEVER;
+        output->rule = BacklogRule(0, 0);
         memcpy(output->vectors, vectors + done, static_cast<size_t>(left) * sizeof(struct iovec));
     }
     writable = false; // as of the last write; an edge that came since is noted after us
@@ -398,14 +410,16 @@ void CommConnEntry::await_room() {
 
 IoResult CommConnEntry::flush() {
     int done;
+    size_t moved;
     writable = false;
     if (link.held > 0 && link.ops->flush(&link) < 0)
         return errno == EAGAIN ? IoResult::BLOCKED : IoResult::FAILED;
     if (!output)
         return IoResult::DONE;
-    IoResult result =
-        write_vectors(this, output->vectors + output->next, output->count - output->next, &done);
+    IoResult result = write_vectors(this, output->vectors + output->next,
+                                    output->count - output->next, &done, &moved);
     output->next += done;
+    output->left -= moved;
     if (result == IoResult::DONE)
         drop_output();
     return result;
@@ -557,11 +571,13 @@ void CommConnEntry::run_delivery(struct weft_job *job) {
     if (entry->comm->pool_->schedule) // the program's executor has it now, and waits for it
         mpoller_leave(entry->comm->pool_);
     entry->ref();
-    if (site)
-        job_site_begin(site, &probe);
-    handle(session, entry->service, state, error);
-    if (site)
-        job_site_end(site, &probe);
+    if (!session->passive_ || !CommServerMachine::divert(session)) {
+        if (site)
+            job_site_begin(site, &probe);
+        handle(session, entry->service, state, error);
+        if (site)
+            job_site_end(site, &probe);
+    }
     entry->unref();
 }
 

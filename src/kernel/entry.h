@@ -21,6 +21,7 @@
 
 #include <netinet/in.h>
 
+#include "kernel/backlog.h"
 #include "kernel/transport_tls.h"
 #include "kernel/worker.h"
 #include "workflow/Communicator.h"
@@ -34,11 +35,15 @@ constexpr uint64_t ENTRY_NEVER = UINT64_MAX;
 constexpr int ENTRY_MAX_VECTORS = 2048;
 constexpr size_t ENTRY_PIPELINE_MAX = 64 * 1024;
 constexpr int DRAIN_GRACE_MS = 1000; // for the first byte, when another process listens on
+constexpr int TO_AUTHENTICATE = -1;  // beside the CS_STATEs: to be shown to the authenticator
 
 // What is left to send. The bytes are the message's, the vectors ours.
 struct CommOutput {
     int count;
     int next;
+    size_t left;          // bytes
+    uint64_t block_until; // server: when the peer must have taken something
+    BacklogRule rule;     // server
     struct iovec vectors[1];
 };
 
@@ -76,6 +81,7 @@ public:
         S_HANDSHAKING,
         S_AWAITING,
         S_RECEIVING,
+        S_AUTHENTICATING,
         S_SERVING,
         S_REPLYING,
         S_LINGERING,
@@ -203,7 +209,10 @@ public:
     job_site *site;
     CommConnEntry *prev, *next;
     int receive_ms; // the session's timeouts, asked for while no lock was held
-    int first_ms;
+    union {
+        int first_ms;         // client
+        uint32_t accepted_ms; // server: when, by a clock that begins anew every 49 days
+    };
     int keep_alive;     // ms, as the session asked; server: kept while the reply is under way
     long long seq;      // sessions that were before the present one
     uint64_t listed_at; // server: since when it was idle, when it was put in order of that
@@ -342,6 +351,13 @@ public:
     static int shutdown(CommSession *session);
     static int push(CommSession *session, const void *buf, size_t size);
     static void forsaken(CommSession *session);
+    // For a session that is about to be handled: true when that is not to be, or not yet. Then it
+    // is gone, or another's.
+    static bool divert(CommSession *session);
+    // The authenticator's answer, on any thread: 0, or -1 with ENOENT. The session is the
+    // machine's.
+    static int admit(CommSession *session);
+    static int refuse(CommSession *session);
     static bool is_answerable(CommConnEntry *entry);
     static int drain(CommService *service, size_t max, CommCloseReason reason);
     // Moves the machine on as far as it goes. Lets the lock go.
@@ -389,6 +405,21 @@ private:
         WEFT_TSA(requires_capability(entry->mutex));
     static void time_out(CommConnEntry *entry, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));
+    static void authenticate(CommSession *session);
+    static int end_authentication(CommSession *session, CommCloseReason reason, int error);
+    static bool drop_if_old(CommSession *session);
+    static void set_first_deadline(CommConnEntry *entry, uint64_t when)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static uint64_t first_message_end(const CommConnEntry *entry, uint64_t now);
+    static bool is_first_late(const CommConnEntry *entry, uint64_t now);
+    static void begin_unsent(CommConnEntry *entry, int send_timeout)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void set_reply_deadline(CommConnEntry *entry)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void reply_timed_out(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void end_reply(CommConnEntry *entry, int state, int error, CommCloseReason reason,
+                          CommOutcome *out) WEFT_TSA(requires_capability(entry->mutex));
     static bool flush_reply(CommConnEntry *entry, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));
     static void replied(CommConnEntry *entry, CommOutcome *out)

@@ -51,7 +51,7 @@ void CommServerMachine::begin(CommConnEntry *entry) {
         return;
     }
     entry->set_state(CommConnEntry::S_HANDSHAKING);
-    entry->set_deadline(entry_after(sys_now(), service->ssl_accept_timeout_));
+    set_first_deadline(entry, entry_after(sys_now(), service->ssl_accept_timeout_));
 }
 
 // Bytes may come: requests, or those of a channel.
@@ -62,7 +62,7 @@ void CommServerMachine::await(CommConnEntry *entry) {
         return;
     }
     entry->set_state(CommConnEntry::S_AWAITING);
-    entry->set_deadline(entry_after(sys_now(), service->limits_.first_byte_timeout));
+    set_first_deadline(entry, entry_after(sys_now(), service->limits_.first_byte_timeout));
 }
 
 // The bytes stay with the system until the filter has said how many are its own: what follows them

@@ -8,7 +8,9 @@
 // | S_HANDSHAKING | no session; the transport agrees with the peer        | TLS                      |
 // | S_AWAITING  | no session; fresh (seq 0) or kept alive                 | first byte or keep-alive |
 // | S_RECEIVING | a session takes bytes, and has not been shown to anyone | block, whole, head or    |
-// |             |                                                         | minimum rate             |
+// |             |                                                         | minimum rate; of the     |
+// |             |                                                         | first also: from accept  |
+// | S_AUTHENTICATING | the first request is shown to the authenticator; what comes is buffered | -   |
 // | S_SERVING   | the session is with the program; what comes is buffered | -                        |
 // | S_REPLYING  | the session is being answered                           | send; each block:        |
 // |             |                                                         | response                 |
@@ -38,7 +40,9 @@ uint64_t ms_after(int ms) { return entry_after(sys_now(), ms); }
 // Nothing of ours is being sent, unless the transport has held something back.
 bool is_between(const CommConnEntry *entry) {
     return entry->state == CommConnEntry::S_AWAITING ||
-           entry->state == CommConnEntry::S_RECEIVING || entry->state == CommConnEntry::S_SERVING;
+           entry->state == CommConnEntry::S_RECEIVING ||
+           entry->state == CommConnEntry::S_AUTHENTICATING ||
+           entry->state == CommConnEntry::S_SERVING;
 }
 
 } // namespace
@@ -154,6 +158,7 @@ bool CommServerMachine::step(CommConnEntry *entry, CommOutcome *out) {
         if (entry->eof) // half-closed, and all that came was answered
             give_up(entry, CCR_PEER_CLOSED, 0);
         return false;
+    case CommConnEntry::S_AUTHENTICATING:
     case CommConnEntry::S_SERVING:
         return entry->readable && buffer_pipeline(entry, out);
     case CommConnEntry::S_REPLYING:
@@ -216,9 +221,10 @@ void CommServerMachine::accepted(Communicator *comm, CommService *service, struc
     settle(entry, service, conn, addr, len);
     entry->set_lock();
     entry->admitted = counted;
+    entry->accepted_ms = static_cast<uint32_t>(entry->listed_at / 1000000u);
     if (service->filter_) {
         entry->set_state(CommConnEntry::S_FILTERING);
-        entry->set_deadline(ms_after(service->limits_.first_byte_timeout));
+        set_first_deadline(entry, ms_after(service->limits_.first_byte_timeout));
     } else {
         begin(entry);
     }
@@ -380,11 +386,19 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     entry->received += size;
     if (result < 0) {
         give_up(entry, CCR_BAD_MESSAGE, 0);
+    } else if (result > 0 && entry->seq == 0 && entry->service->authenticator_) {
+        entry->set_state(CommConnEntry::S_AUTHENTICATING);
+        entry->set_deadline(ms_after(entry->service->limits_.authentication_timeout));
+        keep_input(entry, buf + taken, size - taken);
+        out->session = session;
+        out->state = TO_AUTHENTICATE;
     } else if (result > 0 && !takes_in_hand(entry->service, session)) {
         give_up(entry, CCR_OVERLOADED, EBUSY);
     } else if (result > 0) {
         entry->set_state(CommConnEntry::S_SERVING);
         entry->deadline = ENTRY_NEVER;
+        if (entry->service->max_queue_age_ >= 0)
+            session->whole_at_ = sys_now();
         keep_input(entry, buf + taken, size - taken);
         out->session = session;
         out->state = CS_STATE_TOREPLY;
@@ -411,7 +425,7 @@ void CommServerMachine::set_receive_deadline(CommConnEntry *entry, uint64_t now)
             entry->received * 1000000000u / static_cast<uint64_t>(limits.min_receive_rate);
         when = entry_min(when, entry->began + RATE_GRACE_NS + earned);
     }
-    entry->set_deadline(when);
+    set_first_deadline(entry, when);
 }
 
 // A message that will not be completed: its session is dropped without having been shown to anyone.
@@ -438,15 +452,19 @@ void CommServerMachine::give_up(CommConnEntry *entry, CommCloseReason reason, in
 void CommServerMachine::time_out(CommConnEntry *entry, CommOutcome *out) {
     const CommServiceLimits &limits = entry->service->limits_;
     uint64_t now = sys_now();
+    bool late = is_first_late(entry, now);
     switch (entry->state) {
     case CommConnEntry::S_FILTERING:
-        close(entry, CCR_FIRST_BYTE_TIMEOUT);
+        close(entry, late ? CCR_FIRST_MESSAGE_TIMEOUT : CCR_FIRST_BYTE_TIMEOUT);
         break;
     case CommConnEntry::S_HANDSHAKING:
-        close(entry, CCR_HANDSHAKE_TIMEOUT);
+        close(entry, late ? CCR_FIRST_MESSAGE_TIMEOUT : CCR_HANDSHAKE_TIMEOUT);
         break;
     case CommConnEntry::S_AWAITING:
-        close(entry, entry->seq == 0 ? CCR_FIRST_BYTE_TIMEOUT : CCR_IDLE_TIMEOUT);
+        if (late)
+            close(entry, CCR_FIRST_MESSAGE_TIMEOUT);
+        else
+            close(entry, entry->seq == 0 ? CCR_FIRST_BYTE_TIMEOUT : CCR_IDLE_TIMEOUT);
         break;
     case CommConnEntry::S_RECEIVING: {
         CommCloseReason reason = CCR_BLOCK_TIMEOUT;
@@ -460,11 +478,16 @@ void CommServerMachine::time_out(CommConnEntry *entry, CommOutcome *out) {
                          RATE_GRACE_NS <=
                      now - entry->began)
             reason = CCR_SLOW_RECEIVE;
+        else if (late)
+            reason = CCR_FIRST_MESSAGE_TIMEOUT;
         give_up(entry, reason, ETIMEDOUT);
         break;
     }
+    case CommConnEntry::S_AUTHENTICATING: // the program may be reading the message
+        close(entry, CCR_AUTH_TIMEOUT);
+        break;
     case CommConnEntry::S_REPLYING:
-        reply_failed(entry, CS_STATE_ERROR, ETIMEDOUT, out);
+        reply_timed_out(entry, out);
         break;
     case CommConnEntry::S_LINGERING:
         close(entry, static_cast<CommCloseReason>(entry->close_reason));
@@ -497,7 +520,7 @@ bool CommServerMachine::buffer_pipeline(CommConnEntry *entry, CommOutcome *out) 
     case IoResult::FAILED:
         // Reset: nobody will read an answer. One under way finds that out by itself, unless it is
         // the transport that came to its end.
-        if (entry->state == CommConnEntry::S_SERVING)
+        if (entry->state != CommConnEntry::S_REPLYING)
             close(entry, CCR_PEER_RESET);
         else if (entry->link.error)
             reply_failed(entry, CS_STATE_ERROR, entry->link_error(), out);

@@ -6,12 +6,6 @@
 #include "kernel/channel.h"
 #include "kernel/session.h"
 
-namespace {
-
-uint64_t ms_after(int ms) { return entry_after(sys_now(), ms); }
-
-} // namespace
-
 bool CommServerMachine::is_answerable(CommConnEntry *entry) {
     entry->set_lock();
     bool yes = entry->state == CommConnEntry::S_SERVING && !entry->eof;
@@ -62,10 +56,7 @@ int CommServerMachine::reply(CommSession *session) {
         return -1;
     }
     if (result == IoResult::BLOCKED) {
-        uint64_t now = sys_now();
-        entry->began = entry_after(now, send_timeout);
-        entry->set_deadline(
-            entry_min(entry->began, entry_after(now, entry->service->response_timeout_)));
+        begin_unsent(entry, send_timeout);
         if (entry->readable || entry->writable || entry->aborted)
             entry->want_job();
     } else {
@@ -83,12 +74,15 @@ int CommServerMachine::reply(CommSession *session) {
 }
 
 bool CommServerMachine::flush_reply(CommConnEntry *entry, CommOutcome *out) {
+    size_t before = entry->output ? entry->output->left : 0;
     switch (entry->flush()) {
     case IoResult::DONE:
         replied(entry, out);
         return true;
     case IoResult::BLOCKED:
-        entry->set_deadline(entry_min(entry->began, ms_after(entry->service->response_timeout_)));
+        if (CommOutput *output = entry->output)
+            output->rule.note(before - output->left, output->left);
+        set_reply_deadline(entry);
         return true;
     default:
         reply_failed(entry, CS_STATE_ERROR, entry->link_error(), out);
@@ -122,13 +116,18 @@ void CommServerMachine::replied(CommConnEntry *entry, CommOutcome *out) {
 }
 
 void CommServerMachine::reply_failed(CommConnEntry *entry, int state, int error, CommOutcome *out) {
+    CommCloseReason reason = error == ETIMEDOUT ? CCR_SEND_TIMEOUT : CCR_SEND_ERROR;
+    if (entry->aborted)
+        reason = entry->send_error ? CCR_NO_MEMORY : CCR_ABORTED;
+    end_reply(entry, state, error, reason, out);
+}
+
+void CommServerMachine::end_reply(CommConnEntry *entry, int state, int error,
+                                  CommCloseReason reason, CommOutcome *out) {
     out->session = entry->session;
     out->state = state;
     out->error = error;
     entry->session = nullptr;
-    CommCloseReason reason = error == ETIMEDOUT ? CCR_SEND_TIMEOUT : CCR_SEND_ERROR;
-    if (entry->aborted)
-        reason = entry->send_error ? CCR_NO_MEMORY : CCR_ABORTED;
     close(entry, reason);
 }
 

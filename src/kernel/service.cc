@@ -113,6 +113,10 @@ CommService::CommService()
     this->limits_.head_timeout = 30000;
     this->limits_.min_receive_rate = 240;
     this->limits_.max_connections = 0;
+    this->limits_.first_message_timeout = 60000;
+    this->limits_.authentication_timeout = 10000;
+    this->limits_.backlog_limit = 64 * 1024;
+    this->limits_.min_send_rate = 4096;
     memset(this->ages_, 0, sizeof this->ages_);
     memset(this->close_counts_, 0, sizeof this->close_counts_);
 }

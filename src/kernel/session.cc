@@ -17,7 +17,8 @@ CommSession::CommSession()
     : target_(nullptr), conn_(nullptr), out_(nullptr), in_(nullptr), seq_(0), entry_(nullptr),
       end_state_(0), end_error_(0), deadline_(ENTRY_NEVER), lock_{0}, canceled_(false),
       ended_(false), passive_(false), in_hand_(false), handed_over_(false), phase_(CSP_IDLE),
-      wait_(nullptr), cancel_block_(nullptr), successor_(nullptr), successor_group_(nullptr) {}
+      whole_at_(0), wait_(nullptr), cancel_block_(nullptr), successor_(nullptr),
+      successor_group_(nullptr) {}
 
 CommSession::~CommSession() {
     if (this->cancel_block_) {
@@ -200,9 +201,11 @@ void CommSession::end_callback(const void *before) { *sys_serving() = before; }
 namespace {
 
 // Inside append() and abandon() the calling thread moves the machine, so the state can only be one
-// of these.
+// of these: for a message that is whole, and given up all the same, one of the last two.
 bool is_receiving(const CommConnEntry *entry) {
-    return entry->state == CommConnEntry::RECEIVING || entry->state == CommConnEntry::S_RECEIVING;
+    return entry->state == CommConnEntry::RECEIVING || entry->state == CommConnEntry::S_RECEIVING ||
+           (entry->busy && (entry->state == CommConnEntry::S_AUTHENTICATING ||
+                            entry->state == CommConnEntry::S_SERVING));
 }
 
 } // namespace

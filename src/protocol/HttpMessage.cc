@@ -232,6 +232,8 @@ void HttpRequest::abandon(int error) {
         (void)answer_error(408, error);
     } else if (error == EBUSY) {
         (void)answer_error(503, error);
+    } else if (error == EACCES) {
+        (void)answer_error(403, error);
     }
 }
 

@@ -99,6 +99,7 @@ struct Answer {
 // The first is the answer to everything that has none of its own.
 constexpr Answer kAnswers[] = {
     ERROR_ANSWER(400, "Bad Request"),
+    ERROR_ANSWER(403, "Forbidden"),
     ERROR_ANSWER(408, "Request Timeout"),
     ERROR_ANSWER(413, "Content Too Large"),
     ERROR_ANSWER(414, "URI Too Long"),
