@@ -6,97 +6,10 @@
 // session: whoever has it finds the state another, and deletes it.
 #include <errno.h>
 #include <new>
-#include <string.h>
 
-#include "kernel/atomics.h"
 #include "kernel/entry.h"
+#include "kernel/session.h"
 #include "workflow/wf/authenticator.h"
-
-namespace wf::detail {
-
-struct AuthBlock {
-    struct weft_lock lock = {0}; // a leaf
-    CommSession *session;        // NULL once there is an answer; under the lock
-    const CommMessageIn *message;
-    const CommTarget *peer;
-    uint32_t refs = 1; // atomic
-
-    AuthBlock(CommSession *session_in, const CommMessageIn *message_in, const CommTarget *peer_in)
-        : session(session_in), message(message_in), peer(peer_in) {}
-    CommSession *take() {
-        sys_lock(&lock);
-        CommSession *taken = session;
-        session = nullptr;
-        sys_unlock(&lock);
-        return taken;
-    }
-};
-
-} // namespace wf::detail
-
-namespace wf {
-
-AuthRequest::AuthRequest(const AuthRequest &other) : block_(other.block_) {
-    if (block_)
-        a32_add(&block_->refs, 1);
-}
-
-AuthRequest::~AuthRequest() {
-    if (!block_ || a32_sub(&block_->refs, 1) != 1)
-        return;
-    if (block_->session)
-        CommServerMachine::refuse(block_->session);
-    delete block_;
-}
-
-int AuthRequest::admit() {
-    CommSession *session = block_ ? block_->take() : nullptr;
-    if (session)
-        return CommServerMachine::admit(session);
-    errno = ENOENT;
-    return -1;
-}
-
-int AuthRequest::refuse() {
-    CommSession *session = block_ ? block_->take() : nullptr;
-    if (session)
-        return CommServerMachine::refuse(session);
-    errno = ENOENT;
-    return -1;
-}
-
-const CommMessageIn *AuthRequest::get_message() const {
-    if (!block_)
-        return nullptr;
-    sys_lock(&block_->lock);
-    const CommMessageIn *message = block_->session ? block_->message : nullptr;
-    sys_unlock(&block_->lock);
-    return message;
-}
-
-int AuthRequest::get_peer_addr(struct sockaddr *addr, socklen_t *addrlen) const {
-    int error = ENOENT;
-    if (block_) {
-        sys_lock(&block_->lock);
-        const struct sockaddr *from;
-        socklen_t len;
-        if (block_->session) {
-            block_->peer->get_addr(&from, &len);
-            error = *addrlen < len ? ENOBUFS : 0;
-            if (error == 0) {
-                memcpy(addr, from, len);
-                *addrlen = len;
-            }
-        }
-        sys_unlock(&block_->lock);
-    }
-    if (error == 0)
-        return 0;
-    errno = error;
-    return -1;
-}
-
-} // namespace wf
 
 namespace {
 

@@ -37,7 +37,8 @@ bool CommServerMachine::drop_if_old(CommSession *session) {
         session->passive_ = false;
         delete session;
     } else {
-        give_up(entry, CCR_TOO_OLD, EBUSY);
+        // A datagram gets no answer, and has no connection to be ended in peace.
+        give_up(entry, CCR_TOO_OLD, entry->link.ops->one_exchange ? 0 : EBUSY);
         entry->unlock();
     }
     return true;

@@ -1,4 +1,4 @@
-// Weft - what hangs on sessions beside their connection: the cancel block, the watch on the peer
+// Weft - what hangs on sessions beside their connection: blocks of handles, the watch on the peer
 // SPDX-License-Identifier: Apache-2.0
 //
 // A cancel block belongs to one session and all handles of it together; its lock makes sure that
@@ -11,6 +11,7 @@
 
 #include "kernel/atomics.h"
 #include "kernel/sys.h"
+#include "workflow/Communicator.h"
 #include "workflow/wf/cancel.h"
 
 namespace wf::detail {
@@ -31,6 +32,26 @@ struct CancelBlock {
 // lock, until it is taken out to be called or freed.
 struct PeerWatch {
     std::function<void()> gone;
+};
+
+// What all copies of a wf::AuthRequest share. It owns the session until there is an answer. Its
+// lock is a leaf.
+struct AuthBlock {
+    struct weft_lock lock = {0};
+    CommSession *session; // NULL once there is an answer; under the lock
+    const CommMessageIn *message;
+    const CommTarget *peer;
+    uint32_t refs = 1; // atomic
+
+    AuthBlock(CommSession *session_in, const CommMessageIn *message_in, const CommTarget *peer_in)
+        : session(session_in), message(message_in), peer(peer_in) {}
+    CommSession *take() {
+        sys_lock(&lock);
+        CommSession *taken = session;
+        session = nullptr;
+        sys_unlock(&lock);
+        return taken;
+    }
 };
 
 } // namespace wf::detail

@@ -32,12 +32,28 @@ bool is_reading(const CommConnEntry *e) {
     case CommConnEntry::S_RECEIVING:
     case CommConnEntry::S_LINGERING:
         return true;
+    case CommConnEntry::S_AUTHENTICATING:
     case CommConnEntry::S_SERVING:
     case CommConnEntry::S_REPLYING:
         return e->input_size() < ENTRY_PIPELINE_MAX;
     default:
         return false;
     }
+}
+
+// What is too much is looked at, and in time.
+void check_backlog(const CommConnEntry *e) {
+    const BacklogRule &rule = e->output->rule;
+    size_t left = 0, most = e->service->limits_.backlog_limit;
+    for (int i = e->output->next; i < e->output->count; i++)
+        left += e->output->vectors[i].iov_len;
+    if (left != e->output->left)
+        world->fail("quiet, but %zu bytes are unsent (%d), not %zu", left, e->fd, e->output->left);
+    if (most > 0 && left > most && rule.next_sample() < e->deadline)
+        world->fail("quiet, but a backlog is looked at too late (%d)", e->fd);
+    if ((most > 0 && left > most) != rule.is_running())
+        world->fail("quiet, but a backlog of %zu bytes is %slooked at (%d)", left,
+                    rule.is_running() ? "" : "not ", e->fd);
 }
 
 void check_entry(const CommConnEntry *e) {
@@ -62,6 +78,8 @@ void check_entry(const CommConnEntry *e) {
         world->fail("quiet, but a connection (%d, %s) has an unarmed deadline", e->fd, name);
     if (e->deadline < world->now - 200 * US)
         world->fail("quiet, but a connection (%d, %s) is past its deadline", e->fd, name);
+    if (e->state == CommConnEntry::S_REPLYING && e->output)
+        check_backlog(e);
     if (e->watch && e->eof)
         world->fail("quiet, but nobody was told that a peer has gone (%d, %s)", e->fd, name);
     if (e->aborted || (e->canceled && e->session) || e->job_posted || e->job_wanted)

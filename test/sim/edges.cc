@@ -40,21 +40,25 @@ void print_edges() {
 
 using sim::world;
 
-#define SET_STATE   _ZN13CommConnEntry9set_stateENS_5StateE
-#define BEGIN_CLOSE _ZN13CommConnEntry11begin_closeENS_5StateE
-#define RECEIVE     _ZN13CommConnEntry7receiveEPcPm
-#define SAVE_INPUT  _ZN13CommConnEntry10save_inputEPKcm
-#define HANDSHAKE   _ZN13CommConnEntry9handshakeEPFbPS_E
-#define DEADLINE    _ZN13CommConnEntry12set_deadlineEm
-#define CANCEL      _ZN17CommClientMachine6cancelEP11CommSessionPP13CommConnEntry
-#define GRANT       _ZN10CommWaiter5grantEP10CommTarget
-#define UNSLEEP     _ZN9CommSleep6cancelEP12SleepSession
-#define RENEW       _ZN12CommListener14renew_interestEv
-#define HOLD_ALL    _ZN12CommListener8hold_allEb
-#define PASTE(a, b) a##b
-#define NAME(a, b)  PASTE(a, b)
-#define REAL(name)  NAME(__real_, name)
-#define WRAP(name)  NAME(__wrap_, name)
+#define SET_STATE    _ZN13CommConnEntry9set_stateENS_5StateE
+#define BEGIN_CLOSE  _ZN13CommConnEntry11begin_closeENS_5StateE
+#define RECEIVE      _ZN13CommConnEntry7receiveEPcPm
+#define SAVE_INPUT   _ZN13CommConnEntry10save_inputEPKcm
+#define HANDSHAKE    _ZN13CommConnEntry9handshakeEPFbPS_E
+#define DEADLINE     _ZN13CommConnEntry12set_deadlineEm
+#define CANCEL       _ZN17CommClientMachine6cancelEP11CommSessionPP13CommConnEntry
+#define GRANT        _ZN10CommWaiter5grantEP10CommTarget
+#define UNSLEEP      _ZN9CommSleep6cancelEP12SleepSession
+#define RENEW        _ZN12CommListener14renew_interestEv
+#define HOLD_ALL     _ZN12CommListener8hold_allEb
+#define BEGIN_UNSENT _ZN17CommServerMachine12begin_unsentEP13CommConnEntryi
+#define REFUSE       _ZN17CommServerMachine6refuseEP11CommSession
+#define ADMIT        _ZN17CommServerMachine5admitEP11CommSession
+#define LEAVE        _ZN2wf5Guard5leaveEPK8sockaddrj
+#define PASTE(a, b)  a##b
+#define NAME(a, b)   PASTE(a, b)
+#define REAL(name)   NAME(__real_, name)
+#define WRAP(name)   NAME(__wrap_, name)
 
 extern "C" {
 
@@ -80,6 +84,13 @@ void REAL(RENEW)(CommListener *listener);
 void WRAP(RENEW)(CommListener *listener);
 void REAL(HOLD_ALL)(CommListener *listener, bool held);
 void WRAP(HOLD_ALL)(CommListener *listener, bool held);
+void REAL(BEGIN_UNSENT)(CommConnEntry *entry, int send_timeout);
+void WRAP(BEGIN_UNSENT)(CommConnEntry *entry, int send_timeout);
+int ADMIT(CommSession *session);
+int REAL(REFUSE)(CommSession *session);
+int WRAP(REFUSE)(CommSession *session);
+void REAL(LEAVE)(wf::Guard *guard, const struct sockaddr *addr, socklen_t len);
+void WRAP(LEAVE)(wf::Guard *guard, const struct sockaddr *addr, socklen_t len);
 int __real_poller_modify(struct weft_poller *poller, struct pollable *node, uint32_t events);
 int __wrap_poller_modify(struct weft_poller *poller, struct pollable *node, uint32_t events);
 void __real_pool_call_for_queue(struct mpoller *pool);
@@ -175,6 +186,26 @@ void WRAP(RENEW)(CommListener *listener) {
 void WRAP(HOLD_ALL)(CommListener *listener, bool held) {
     // Planted: a pause has no end.
     REAL(HOLD_ALL)(listener, held || world->planted(sim::KEEP_PAUSE));
+}
+
+void WRAP(BEGIN_UNSENT)(CommConnEntry *entry, int send_timeout) {
+    REAL(BEGIN_UNSENT)(entry, send_timeout);
+    // Planted: nobody looks at what a peer does not take.
+    if (world->planted(sim::LOSE_BACKLOG) && entry->output) {
+        entry->output->rule = BacklogRule(0, 0);
+        REAL(DEADLINE)(entry, entry_min(entry->began, entry->output->block_until));
+    }
+}
+
+int WRAP(REFUSE)(CommSession *session) {
+    // Planted: whoever is refused is let in.
+    return world->planted(sim::ADMIT_REFUSED) ? ADMIT(session) : REAL(REFUSE)(session);
+}
+
+void WRAP(LEAVE)(wf::Guard *guard, const struct sockaddr *addr, socklen_t len) {
+    // Planted: now and then a place is not given back.
+    if (!world->planted(sim::LOSE_PLACE) || !world->rng.percent(5))
+        REAL(LEAVE)(guard, addr, len);
 }
 
 void __wrap_mpoller_stop(struct mpoller *pool) {

@@ -218,6 +218,7 @@ enum ClientScript {
     BREAK_OFF,
     RUDE,
     LATE_READER,
+    SLOW_READER,
     SECOND_THOUGHT,
     CLIENT_SCRIPTS
 };
@@ -228,6 +229,8 @@ void play_client(Program *program, Peer *peer) {
     auto script =
         static_cast<ClientScript>(program->polite ? rng.below(2) : rng.below(CLIENT_SCRIPTS));
     std::string bytes = some_requests(&asked, script == LATE_READER ? 20 : 6);
+    if (script == SLOW_READER)
+        bytes += make_frame(REQUEST, peer_id(), 0, rng.spread(1000, 200000), 0);
     world->trace("plays client %d with %zu requests", script, asked.size());
     switch (script) {
     case PIPELINE:
@@ -271,6 +274,18 @@ void play_client(Program *program, Peer *peer) {
         if (rng.percent(70))
             check_answers(program, peer, asked, false);
         break;
+    case SLOW_READER: { // or one that does not read at all
+        if (!peer->write(bytes, 0))
+            break;
+        char some[4096];
+        size_t most = rng.below(2) * rng.spread(10, sizeof some);
+        for (int i = 0; i < 80 && !world->ending; i++) {
+            world->nap(1 * SEC);
+            if (most > 0 && peer->read(some, most) <= 0)
+                break;
+        }
+        break;
+    }
     default:
         if (!peer->write(bytes, 0) || !check_answers(program, peer, asked, false))
             break;

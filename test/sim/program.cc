@@ -24,7 +24,9 @@ struct sockaddr_in loopback(uint16_t port) {
 
 } // namespace
 
-Connection::Connection(Program *program) : program_(program) { program_->account.connections++; }
+Connection::Connection(Program *program, bool unknown_in) : unknown(unknown_in), program_(program) {
+    program_->account.connections++;
+}
 
 Connection::~Connection() {
     program_->user_code("deleting a connection");
@@ -90,7 +92,7 @@ CommConnection *Server::new_connection(int) {
     if (world->rng.ppm(world->tuning.conn_error))
         return nullptr;
     entries++;
-    return new Connection(program);
+    return new Connection(program, asks);
 }
 
 void Server::handle_stop(int) {
@@ -215,14 +217,31 @@ wf::FilterVerdict Peephole::look(const void *, size_t size, wf::FilterResult *re
     return program_->polite || world->rng.percent(95) ? wf::FILTER_PASS : wf::FILTER_REFUSE;
 }
 
-void Program::bind(Server *server) {
+void Program::draw_limits(Server *server) {
     Random &rng = world->rng;
     struct CommServiceLimits limits = {};
     limits.first_byte_timeout = polite ? 60000 : static_cast<int>(rng.spread(5, 4000));
     limits.head_timeout = polite ? -1 : static_cast<int>(rng.spread(5, 4000));
     limits.min_receive_rate = polite ? 0 : static_cast<int>(rng.below(2) * rng.spread(10, 2000));
     limits.max_connections = polite || rng.percent(60) ? 0 : static_cast<size_t>(rng.between(1, 6));
+    limits.first_message_timeout =
+        polite || rng.percent(50) ? -1 : static_cast<int>(rng.spread(5, 4000));
+    limits.authentication_timeout = polite ? 60000 : static_cast<int>(rng.spread(5, 4000));
+    limits.backlog_limit = polite ? 0 : rng.below(2) * rng.spread(1, 20000);
+    limits.min_send_rate = static_cast<int>(rng.below(2) * rng.spread(10, 20000));
     server->set_limits(&limits);
+    server->set_max_queue_age(!polite && rng.percent(20) ? static_cast<int>(rng.spread(1, 50)) - 1
+                                                         : -1);
+    server->asks = !server->datagrams && rng.percent(25);
+    wf::Authenticator authenticator;
+    if (server->asks)
+        authenticator = [this](wf::AuthRequest request) { this->judge(std::move(request)); };
+    server->set_authenticator(std::move(authenticator));
+}
+
+void Program::bind(Server *server) {
+    Random &rng = world->rng;
+    this->draw_limits(server);
     server->set_max_requests(!polite && rng.percent(20) ? rng.between(1, 5) : 0);
     server->set_filter(rng.percent(25) ? filter_ : nullptr);
     server->set_guard(!polite && rng.percent(20) ? guard_ : nullptr);
@@ -429,8 +448,8 @@ void Program::wait_until(std::function<bool()> done, Time most, const char *what
 }
 
 void Program::close_down() {
-    if (!deinit_early_)
-        world->nap(world->rng.spread(1 * US, 6 * SEC));
+    if (!deinit_early_) // now and then long enough for the slowest limit
+        world->nap(world->rng.spread(1 * US, world->rng.percent(10) ? 100 * SEC : 6 * SEC));
     gate = true;
     this->wait_until([this]() { return threads_ == 0; }, 600 * SEC,
                      "the program's threads have ended");

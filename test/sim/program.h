@@ -20,6 +20,7 @@
 #include "net.h"
 #include "workflow/CommRequest.h"
 #include "workflow/CommScheduler.h"
+#include "workflow/wf/authenticator.h"
 #include "workflow/wf/cancel.h"
 #include "workflow/wf/filter.h"
 #include "workflow/wf/guard.h"
@@ -34,8 +35,11 @@ class Timer;
 // Lives as long as its connection.
 class Connection : public CommConnection {
 public:
-    explicit Connection(Program *program);
+    explicit Connection(Program *program, bool unknown_in = false);
     ~Connection() override;
+    const bool unknown; // nothing of it may be handled before it is admitted
+    bool shown = false; // the authenticator has seen it
+    bool admitted = false;
 
 private:
     Program *program_;
@@ -70,6 +74,7 @@ public:
     bool stopped = true;  // handle_stop was
     uint64_t entries = 0; // connections that became the kernel's
     int receive_ms = -1, send_ms = -1, keep_ms = 0;
+    bool asks = false; // has an authenticator
 
 private:
     CommSession *new_session(long long seq, CommConnection *conn) override;
@@ -126,6 +131,8 @@ public:
     void start_timer();
     void cancel_timer();
     void cancel_request();
+    // The authenticator of services that have one.
+    void judge(wf::AuthRequest request);
 
     CommScheduler sched;
     Account account;
@@ -142,6 +149,7 @@ public:
 private:
     bool set_up(); // false when the system denied an engine
     void set_up_targets();
+    void draw_limits(Server *server);
     void bind(Server *server);
     void unbind(Server *server);
     void thread(int operations);

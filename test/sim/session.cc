@@ -244,6 +244,7 @@ ServerSession::~ServerSession() {
 
 CommMessageIn *ServerSession::message_in() {
     program_->user_code("message_in");
+    in_.connection = static_cast<Connection *>(this->get_connection());
     return world->rng.ppm(world->tuning.session_error) ? nullptr : &in_;
 }
 
@@ -269,6 +270,8 @@ void ServerSession::handle(int state, int error) {
     if (state == CS_STATE_TOREPLY) {
         if (shown_ || !in_.complete)
             world->fail("a server session is shown %s", shown_ ? "twice" : "without a request");
+        if (in_.connection->unknown && !in_.connection->admitted)
+            world->fail("a request is handled that was not admitted");
         shown_ = in_.over = true;
         program_->account.served++;
         if (in_.parser.head.kind != REQUEST)

@@ -24,7 +24,8 @@ public:
         : program_(program), serving_(serving), strict_(strict) {}
     FrameParser parser;
     bool complete = false;
-    bool over = false; // the session was handled: nothing may come any more
+    bool over = false;                // the session was handled: nothing may come any more
+    Connection *connection = nullptr; // of a server
 
 private:
     int append(const void *buf, size_t *size) override;

@@ -155,7 +155,8 @@ ssize_t sys_peek(int fd, char *buf, size_t size) {
     auto s = stream(fd);
     if (drawn_error(world->tuning.interrupted, {EINTR}))
         return -1;
-    ssize_t n = s->peek(buf, size);
+    // Planted: what was only to be looked at is gone.
+    ssize_t n = world->planted(sim::EAT_PEEKED) ? s->receive(buf, size) : s->peek(buf, size);
     world->trace("peek(%d) = %zd%s%s", fd, n, n < 0 ? " " : "", n < 0 ? strerror(errno) : "");
     return n;
 }

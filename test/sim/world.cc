@@ -23,9 +23,10 @@ constexpr Time MOST_TIME = 3600 * SEC;
 
 const char *plant_name(Plant plant) {
     static const char *const names[PLANT_COUNT] = {
-        "none",          "drop-edge",  "skip-wake",  "forget-write",   "short-read",
-        "skip-queue",    "lose-input", "read-ahead", "deaf-handshake", "lose-cancel",
-        "lose-deadline", "lose-grant", "keep-timer", "keep-datagram",  "keep-pause"};
+        "none",          "drop-edge",     "skip-wake",  "forget-write",   "short-read",
+        "skip-queue",    "lose-input",    "read-ahead", "deaf-handshake", "lose-cancel",
+        "lose-deadline", "lose-grant",    "keep-timer", "keep-datagram",  "keep-pause",
+        "lose-backlog",  "admit-refused", "lose-place", "eat-peeked"};
     return names[plant];
 }
 

@@ -47,6 +47,10 @@ enum Plant {
     KEEP_TIMER,
     KEEP_DATAGRAM,
     KEEP_PAUSE,
+    LOSE_BACKLOG,
+    ADMIT_REFUSED,
+    LOSE_PLACE,
+    EAT_PEEKED,
     PLANT_COUNT
 };
 const char *plant_name(Plant plant);
