@@ -210,6 +210,17 @@ bool check_answers(Program *program, Peer *peer, const std::vector<Asked> &asked
     return true;
 }
 
+// Or not at all, for longer than any limit.
+void read_slowly(Peer *peer) {
+    char some[1500];
+    size_t most = world->rng.below(2) * world->rng.between(100, sizeof some);
+    for (int i = 0; i < 80 && !world->ending; i++) {
+        world->nap(1 * SEC);
+        if (most > 0 && peer->read(some, most) <= 0)
+            return;
+    }
+}
+
 enum ClientScript {
     PIPELINE,
     HALF_CLOSE,
@@ -230,7 +241,7 @@ void play_client(Program *program, Peer *peer) {
         static_cast<ClientScript>(program->polite ? rng.below(2) : rng.below(CLIENT_SCRIPTS));
     std::string bytes = some_requests(&asked, script == LATE_READER ? 20 : 6);
     if (script == SLOW_READER)
-        bytes += make_frame(REQUEST, peer_id(), 0, rng.spread(1000, 200000), 0);
+        bytes += make_frame(REQUEST, peer_id(), 0, rng.between(1000, 200000), 0);
     world->trace("plays client %d with %zu requests", script, asked.size());
     switch (script) {
     case PIPELINE:
@@ -274,18 +285,10 @@ void play_client(Program *program, Peer *peer) {
         if (rng.percent(70))
             check_answers(program, peer, asked, false);
         break;
-    case SLOW_READER: { // or one that does not read at all
-        if (!peer->write(bytes, 0))
-            break;
-        char some[4096];
-        size_t most = rng.below(2) * rng.spread(10, sizeof some);
-        for (int i = 0; i < 80 && !world->ending; i++) {
-            world->nap(1 * SEC);
-            if (most > 0 && peer->read(some, most) <= 0)
-                break;
-        }
+    case SLOW_READER:
+        if (peer->write(bytes, 0))
+            read_slowly(peer);
         break;
-    }
     default:
         if (!peer->write(bytes, 0) || !check_answers(program, peer, asked, false))
             break;

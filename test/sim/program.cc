@@ -226,9 +226,9 @@ void Program::draw_limits(Server *server) {
     limits.max_connections = polite || rng.percent(60) ? 0 : static_cast<size_t>(rng.between(1, 6));
     limits.first_message_timeout =
         polite || rng.percent(50) ? -1 : static_cast<int>(rng.spread(5, 4000));
-    limits.authentication_timeout = polite ? 60000 : static_cast<int>(rng.spread(5, 4000));
-    limits.backlog_limit = polite ? 0 : rng.below(2) * rng.spread(1, 20000);
-    limits.min_send_rate = static_cast<int>(rng.below(2) * rng.spread(10, 20000));
+    limits.authentication_timeout = polite ? 60000 : static_cast<int>(rng.spread(1, 300));
+    limits.backlog_limit = polite ? 0 : (patient ? 1 : rng.below(2)) * rng.spread(1, 20000);
+    limits.min_send_rate = static_cast<int>((patient ? 1 : rng.below(2)) * rng.spread(10, 20000));
     server->set_limits(&limits);
     server->set_max_queue_age(!polite && rng.percent(20) ? static_cast<int>(rng.spread(1, 50)) - 1
                                                          : -1);
@@ -312,7 +312,8 @@ bool Program::set_up() {
     Random &rng = world->rng;
     polite = rng.percent(15);
     finite = polite || rng.percent(60);
-    deinit_early_ = !polite && rng.percent(40);
+    patient = !polite && rng.percent(5);
+    deinit_early_ = !polite && !patient && rng.percent(40);
     static const unsigned waits[] = {0, 0, 5000, 50000};
     known_wait_ = rng.pick(waits);
     if (polite) {
@@ -344,6 +345,7 @@ bool Program::set_up() {
         servers.push_back(std::make_unique<Server>(this));
         Server *server = servers.back().get();
         int response_ms = polite                      ? 60000
+                          : patient                   ? -1
                           : finite || rng.percent(70) ? static_cast<int>(rng.spread(1, 4000))
                                                       : -1;
         while (server->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, 0,
@@ -352,7 +354,8 @@ bool Program::set_up() {
         if (!server->datagrams && rng.percent(30))
             server->secure(polite ? 60000 : static_cast<int>(rng.spread(5, 4000)));
         server->receive_ms = polite || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
-        server->send_ms = polite || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
+        server->send_ms =
+            polite || patient || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
         server->keep_ms = polite            ? 60000
                           : rng.percent(10) ? 0
                                             : static_cast<int>(rng.spread(1, 3000));
@@ -448,8 +451,9 @@ void Program::wait_until(std::function<bool()> done, Time most, const char *what
 }
 
 void Program::close_down() {
-    if (!deinit_early_) // now and then long enough for the slowest limit
-        world->nap(world->rng.spread(1 * US, world->rng.percent(10) ? 100 * SEC : 6 * SEC));
+    if (!deinit_early_)
+        world->nap(patient ? world->rng.between(10 * SEC, 100 * SEC)
+                           : world->rng.spread(1 * US, 6 * SEC));
     gate = true;
     this->wait_until([this]() { return threads_ == 0; }, 600 * SEC,
                      "the program's threads have ended");

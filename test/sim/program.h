@@ -136,10 +136,11 @@ public:
 
     CommScheduler sched;
     Account account;
-    bool ending = false; // deinit has been called
-    bool gate = false;   // threads of the program begin nothing more
-    bool polite = false; // servers answer everything, and nothing fails
-    bool finite = false; // every wait has an end
+    bool ending = false;  // deinit has been called
+    bool gate = false;    // threads of the program begin nothing more
+    bool polite = false;  // servers answer everything, and nothing fails
+    bool finite = false;  // every wait has an end
+    bool patient = false; // lasts for long, and leaves slow peers to the backlog rule
     uint32_t last_id = 0;
     std::list<Timer *> timers; // that may be cancelled
     std::deque<std::shared_ptr<Cancel>> cancels;
