@@ -13,8 +13,8 @@ namespace protocol {
 // The standard phrase of a status code, or NULL.
 const char *http_status_phrase(int code);
 
-// The response without body that ends a connection, for 400, 403, 408, 413, 414, 417, 431, 501 and 505;
-// others give that of 400. Points to constant text.
+// The response without body that ends a connection, for 400, 403, 408, 413, 414, 417, 431, 501 and
+// 505; others give that of 400. Points to constant text.
 const char *http_error_answer(int status, size_t *size);
 
 } // namespace protocol

@@ -255,7 +255,7 @@ TEST_P(Authenticated, RefusedItIsToldSoAndClosed) {
 }
 
 TEST_P(Authenticated, ForgottenItIsRefused) {
-    service.set_authenticator([](wf::AuthRequest request) { wf::AuthRequest copy = request; });
+    service.set_authenticator([](wf::AuthRequest request) { EXPECT_TRUE(request.get_message()); });
     bind();
     Peer peer = connect();
     ASSERT_TRUE(peer.send_frame("ask"));
@@ -345,6 +345,7 @@ TEST_P(Authenticated, Crowds) {
     bind();
     std::atomic<bool> stop{false};
     std::vector<std::thread> judges;
+    judges.reserve(2);
     for (int t = 0; t < 2; t++)
         judges.emplace_back([&] {
             while (!stop) {
