@@ -270,6 +270,13 @@ void CommChannelMachine::time_out(CommConnEntry *entry) {
     default:
         if (!core || entry->state == CommConnEntry::C_UPGRADING)
             return;
+        if (core->backlog.next_sample() <= now) {
+            // A socket takes bytes long before it says that it has room again.
+            entry->writable = true;
+            write(entry);
+            if (entry->state == CommConnEntry::C_CLOSING)
+                return;
+        }
         reason = find_overdue(entry, now);
     }
     if (reason != CCR_COUNT) {
