@@ -269,6 +269,9 @@ protected:
     // Of a server's session: its service is drained, and no request waits behind this one: so the
     // answer should say that it is the last.
     bool is_draining() const;
+    // Of a server's session that was answered, or could not be: nanoseconds from its first byte to
+    // that. Else UINT64_MAX.
+    uint64_t get_duration() const { return this->deadline_; }
     // Brackets a callback about this session that does not come from handle() itself, so that a
     // wait for its own service is noticed there too.
     const void *begin_callback() const;
@@ -307,7 +310,7 @@ private:
     Job job_;
     int end_state_;
     int end_error_;
-    uint64_t deadline_;     // monotonic clock; UINT64_MAX: none
+    uint64_t deadline_;     // monotonic clock; UINT64_MAX: none. A server's: see get_duration()
     struct weft_lock lock_; // of a client's: guards entry_, wait_ and canceled_
     bool canceled_;
     bool ended_;       // under lock_, and only of one that has a handle: no attempt is under way

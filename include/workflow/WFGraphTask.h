@@ -59,7 +59,7 @@ static inline WFGraphNode &operator<(WFGraphNode &succ, WFGraphNode &prec) {
 
 // A graph as one task. It ends, with WFT_STATE_SUCCESS, when all its nodes have. One with a cycle
 // never does.
-class WFGraphTask : public WFGenericTask {
+class WFGraphTask : public WFGenericTask, private wf::detail::TaskMark<wf::detail::TASK_GRAPH> {
 public:
     // Before the start. Nodes without an edge between them start in the order they were made. The
     // node is valid until its series has ended.

@@ -28,6 +28,7 @@
 #include "WFConnection.h"
 #include "WFTaskError.h"
 #include "Workflow.h"
+#include "detail/task_mark.h"
 #include "detail/task_support.h"
 
 enum {
@@ -45,7 +46,7 @@ enum {
 // A computation: INPUT to OUTPUT, on a thread of an executor. Body and callback run on the same
 // thread.
 template <class INPUT, class OUTPUT>
-class WFThreadTask : public ExecRequest {
+class WFThreadTask : public ExecRequest, private wf::detail::TaskMark<wf::detail::TASK_COMPUTE> {
 public:
     void start() {
         wf::detail::check_start(this, "WFThreadTask::start()");
@@ -234,7 +235,7 @@ protected:
 };
 
 // A wait for time. Its callback runs on a thread of the engine.
-class WFTimerTask : public SleepRequest {
+class WFTimerTask : public SleepRequest, private wf::detail::TaskMark<wf::detail::TASK_TIMER> {
 public:
     void start() {
         wf::detail::check_start(this, "WFTimerTask::start()");
@@ -305,7 +306,7 @@ protected:
 };
 
 // Ends when it was started and counted `target` times, on the thread that does the last of these.
-class WFCounterTask : public WFGenericTask {
+class WFCounterTask : public WFGenericTask, private wf::detail::TaskMark<wf::detail::TASK_COUNTER> {
 public:
     // From any thread, before the start too.
     virtual void count() {
@@ -333,7 +334,7 @@ protected:
 };
 
 // Ends when it was started and sent a message.
-class WFMailboxTask : public WFGenericTask {
+class WFMailboxTask : public WFGenericTask, private wf::detail::TaskMark<wf::detail::TASK_MAILBOX> {
 public:
     // From any thread, before the start too. Of several before the end the latest stays.
     virtual void send(void *msg);
@@ -364,7 +365,8 @@ protected:
 
 // Ends with the first of several messages. Exactly `candidates` messages must be submitted, NULL
 // for those who have none; when all are NULL the end is SYS_ERROR, ENOMSG.
-class WFSelectorTask : public WFGenericTask {
+class WFSelectorTask : public WFGenericTask,
+                       private wf::detail::TaskMark<wf::detail::TASK_SELECTOR> {
 public:
     // From any thread, before the start too. 1 when this message was taken, else 0. The task may be
     // gone after the last.
@@ -398,7 +400,8 @@ protected:
 
 // Starts another task when it was started itself and signalled: that task runs right behind it in
 // its series.
-class WFConditional : public WFGenericTask {
+class WFConditional : public WFGenericTask,
+                      private wf::detail::TaskMark<wf::detail::TASK_CONDITIONAL> {
 public:
     // Writes the message to the buffer and lets the task go. From any thread, before the start too.
     // tidy: allow signal - a name of the old interface, not the system's function
@@ -421,7 +424,7 @@ protected:
 };
 
 // A function to run on a thread of an executor; the callback follows on the same thread.
-class WFGoTask : public ExecRequest {
+class WFGoTask : public ExecRequest, private wf::detail::TaskMark<wf::detail::TASK_COMPUTE> {
 public:
     void start() {
         wf::detail::check_start(this, "WFGoTask::start()");
@@ -479,7 +482,9 @@ protected:
 };
 
 // A series as one task.
-class WFModuleTask : public ParallelTask, protected SeriesWork {
+class WFModuleTask : public ParallelTask,
+                     protected SeriesWork,
+                     private wf::detail::TaskMark<wf::detail::TASK_MODULE> {
 public:
     void start() {
         wf::detail::check_start(this, "WFModuleTask::start()");

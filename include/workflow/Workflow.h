@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "SubTask.h"
+#include "detail/task_mark.h"
 #include "detail/task_support.h"
 
 class ParallelWork;
@@ -152,7 +153,7 @@ static inline SeriesWork &operator<<(SeriesWork &series, SubTask *task) {
 
 // Series that run beside each other. A task itself: it ends when the last of them has. Its callback
 // is run after theirs, on the thread that ended last; then it and its series are deleted.
-class ParallelWork : public ParallelTask {
+class ParallelWork : public ParallelTask, private wf::detail::TaskMark<wf::detail::TASK_PARALLEL> {
 public:
     // In a series of its own. Series begin in the order they were added, on this thread.
     void start();

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "factory/http_common.h"
+#include "factory/slow_requests.h"
+#include "kernel/metrics.h"
 #include "protocol/http_defaults.h"
 #include "util/block_cache.h"
 #include "workflow/HttpUtil.h"
@@ -23,6 +25,7 @@ public:
 protected:
     void handle(int state_in, int error_in) override;
     CommMessageOut *message_out() override;
+    SubTask *done() override;
 
 private:
     bool allows_body() const;
@@ -78,7 +81,21 @@ CommMessageOut *HttpServerTask::message_out() {
         this->keep_alive_timeo = wf::http_cap_keep_alive(this->keep_alive_timeo);
     if (!answer->has_connection_header())
         http_parser_add_connection(this->parser(), this->keep_alive_timeo != 0);
+    unsigned status_class = static_cast<unsigned>(answer->get_status_code()[0] - '0');
+    metric_inc(METRIC_HTTP_ANSWERS + (status_class < METRIC_HTTP_CLASSES ? status_class : 0));
     return out;
+}
+
+SubTask *HttpServerTask::done() {
+    if (wf::detail::is_slow(this->get_duration())) {
+        const struct sockaddr *peer;
+        socklen_t length;
+        this->target->get_addr(&peer, &length);
+        wf::detail::keep_slow_request(this->req.get_method(), this->req.get_request_uri(),
+                                      this->resp.get_status_code(), peer, length,
+                                      this->get_duration());
+    }
+    return this->WFServerTask::done();
 }
 
 } // namespace

@@ -19,6 +19,7 @@
 
 #include "kernel/comm_waiter.h"
 #include "kernel/entry.h"
+#include "kernel/metrics.h"
 #include "kernel/socket_options.h"
 
 namespace {
@@ -33,6 +34,14 @@ uint64_t ms_after(int ms) { return entry_after(sys_now(), ms); }
 int receive_error(const CommConnEntry *entry) {
     bool silent = entry->state == CommConnEntry::SENDING || entry->received == 0;
     return silent && tls_was_cut(&entry->link) ? ECONNRESET : entry->link_error();
+}
+
+metric how_it_failed(int state, int error) {
+    if (state == CS_STATE_STOPPED)
+        return METRIC_CLIENT_STOPPED;
+    if (error == ECANCELED)
+        return METRIC_CLIENT_CANCELED;
+    return error == ETIMEDOUT ? METRIC_CLIENT_TIMEOUT : METRIC_CLIENT_ERROR;
 }
 
 } // namespace
@@ -248,6 +257,7 @@ int CommClientMachine::request(Communicator *comm, CommSession *session, CommTar
     }
     entry = connect(comm, target, &ops, CommConnEntry::CONNECTING);
     if (!entry) {
+        metric_inc(METRIC_CONNECT_REFUSED);
         session->conn_ = nullptr;
         session->seq_ = 0;
         return -1;
@@ -410,6 +420,7 @@ void CommClientMachine::sent(CommConnEntry *entry, IoResult result) {
     entry->session->phase_ = CSP_RECEIVING;
     entry->received = 0;
     entry->began = 0;
+    entry->listed_at = now;
     entry->set_deadline(ENTRY_NEVER);
     set_receive_deadline(entry, now);
 }
@@ -459,6 +470,7 @@ bool CommClientMachine::read_answer(CommConnEntry *entry, CommOutcome *out) {
             entry->session->phase_ = CSP_RECEIVING;
             entry->received = 0;
             entry->began = 0;
+            entry->listed_at = sys_now();
         }
         feed(entry, buf, size, out);
         if (out->session || entry->state != CommConnEntry::RECEIVING)
@@ -518,6 +530,9 @@ void CommClientMachine::complete(CommConnEntry *entry, int keep_alive, CommOutco
     out->session = session;
     out->state = CS_STATE_SUCCESS;
     out->error = 0;
+    uint64_t now = sys_now();
+    metric_inc(METRIC_CLIENT_OK);
+    metric_observe(METRIC_CLIENT_TIME, now - entry->listed_at);
     keep_tls_session(entry);
     if (keep_alive == 0 || entry->link.ops->one_exchange || !entry->request_sent || entry->eof ||
         entry->hangup || entry->aborted) {
@@ -525,7 +540,7 @@ void CommClientMachine::complete(CommConnEntry *entry, int keep_alive, CommOutco
         return;
     }
     entry->set_state(CommConnEntry::PARKED);
-    entry->set_deadline(ms_after(keep_alive));
+    entry->set_deadline(entry_after(now, keep_alive));
     struct CommTargetPool *pool = entry->target->pool_;
     entry->ref();
     sys_lock(&pool->lock);
@@ -560,6 +575,7 @@ void CommClientMachine::peer_ended(CommConnEntry *entry, CommOutcome *out) {
 void CommClientMachine::fail(CommConnEntry *entry, int state, int error, CommOutcome *out) {
     CommSession *session = entry->session;
     if (session) {
+        metric_inc(how_it_failed(state, error));
         entry->session = nullptr;
         out->session = session;
         out->state = state;

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "kernel/entry.h"
+#include "kernel/metrics.h"
 
 namespace {
 
@@ -23,8 +24,11 @@ void CommWaiter::unref() {
 }
 
 bool CommWaiter::enter(CommWaiterList *list) {
-    if (list->count >= MAX_WAITERS)
+    if (list->count >= MAX_WAITERS) {
+        metric_inc(METRIC_WAITERS_REFUSED);
         return false;
+    }
+    metric_inc(METRIC_WAITERS_IN);
     prev_ = list->last;
     next_ = nullptr;
     (list->last ? list->last->next_ : list->first) = this;
@@ -38,6 +42,7 @@ void CommWaiter::leave() {
     (prev_ ? prev_->next_ : list_->first) = next_;
     (next_ ? next_->prev_ : list_->last) = prev_;
     list_->count--;
+    metric_inc(METRIC_WAITERS_OUT);
     list_ = nullptr;
 }
 

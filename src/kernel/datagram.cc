@@ -248,6 +248,7 @@ void CommServerMachine::datagram(Communicator *comm, CommService *service,
         if (service->max_queue_age_ >= 0)
             session->whole_at_ = sys_now();
         entry->set_state(CommConnEntry::S_SERVING);
+        entry->received = entry->listed_at; // when the request came
     } else {
         CommCloseReason refused = taken_in ? CCR_ABORTED : CCR_OVERLOADED;
         close(entry, result > 0 ? refused : CCR_BAD_MESSAGE);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "kernel/channel.h"
+#include "kernel/metrics.h"
 #include "kernel/session.h"
 #include "workflow/detail/container_of.h"
 
@@ -92,9 +93,11 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
     order.run = run_order;
     job.run = run_job;
     mpoller_enter(comm->pool_);
+    metric_edge(METRIC_NO_STATE, first);
 }
 
 CommConnEntry::~CommConnEntry() {
+    metric_edge(state, METRIC_NO_STATE);
     drop_output();
     drop_input();
     link.ops->destroy(&link);
@@ -110,6 +113,7 @@ void CommConnEntry::set_state(State next_state) {
                 state_name(static_cast<State>(state)), state_name(next_state));
         abort();
     }
+    metric_edge(state, next_state);
     state = next_state;
 }
 
@@ -329,6 +333,7 @@ IoResult CommConnEntry::take(const struct transport *ops_in, char *buf, size_t *
         if (drained && !hangup)
             readable = false;
         *size = static_cast<size_t>(n);
+        metric_add(METRIC_RECEIVED_BYTES, *size);
         return IoResult::DONE;
     }
     readable = false;
@@ -361,6 +366,7 @@ IoResult write_vectors(CommConnEntry *entry, struct iovec *vectors, int count, i
         }
         size_t bytes = static_cast<size_t>(n);
         *moved += bytes;
+        metric_add(METRIC_SENT_BYTES, bytes);
         while (*done < count && bytes >= vectors[*done].iov_len)
             bytes -= vectors[(*done)++].iov_len;
         if (*done < count && bytes > 0) {
@@ -384,6 +390,7 @@ IoResult CommConnEntry::send(struct iovec *vectors, int count) {
     if (left > 0) {
         output = static_cast<CommOutput *>(malloc(size));
         if (!output) {
+            metric_inc(METRIC_NO_MEMORY);
             errno = ENOMEM;
             return IoResult::FAILED;
         }
@@ -425,6 +432,18 @@ IoResult CommConnEntry::flush() {
     return result;
 }
 
+namespace {
+
+void count_handshake(CommConnEntry *entry, bool agreed) {
+    unsigned first = entry->service ? METRIC_SERVER_TLS_FULL : METRIC_CLIENT_TLS_FULL;
+    unsigned how = METRIC_SERVER_TLS_FAILED - METRIC_SERVER_TLS_FULL;
+    if (agreed)
+        how = tls_is_resumed(&entry->link) ? 1 : 0;
+    metric_inc(first + how);
+}
+
+} // namespace
+
 IoResult CommConnEntry::handshake(bool (*prepare)(CommConnEntry *)) {
     busy = true;
     readable = writable = false;
@@ -446,6 +465,8 @@ IoResult CommConnEntry::handshake(bool (*prepare)(CommConnEntry *)) {
         await_room();
     if (result == IoResult::DONE)
         readable = true; // what was read ahead, if nothing else
+    if (result != IoResult::BLOCKED)
+        count_handshake(this, result == IoResult::DONE);
     errno = error;
     return result;
 }
@@ -467,8 +488,10 @@ bool CommConnEntry::save_input(const char *bytes, size_t size) {
     if (!input || input->size - used < size) {
         size_t room = used + size < 1024 ? 1024 : used + size;
         CommInput *grown = static_cast<CommInput *>(realloc(input, sizeof(CommInput) + room));
-        if (!grown)
+        if (!grown) {
+            metric_inc(METRIC_NO_MEMORY);
             return false;
+        }
         if (!input)
             grown->begin = grown->end = 0;
         grown->size = room;

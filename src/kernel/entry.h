@@ -215,11 +215,12 @@ public:
     };
     int keep_alive;     // ms, as the session asked; server: kept while the reply is under way
     long long seq;      // sessions that were before the present one
-    uint64_t listed_at; // server: since when it was idle, when it was put in order of that
+    // server: since when it was idle, when it was put in order of that; client: when it had sent
+    uint64_t listed_at;
     uint64_t deadline;
     uint64_t armed_at;
     uint64_t began;    // the message, the idle time, or the lingering
-    uint64_t received; // bytes of the message
+    uint64_t received; // bytes of the message; server, while serving and replying: when it began
     weft_poll_timer timer;
     weft_msg order;
     weft_job job;
@@ -423,6 +424,8 @@ private:
     static bool flush_reply(CommConnEntry *entry, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));
     static void replied(CommConnEntry *entry, CommOutcome *out)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void account(const CommConnEntry *entry, uint64_t now, bool sent)
         WEFT_TSA(requires_capability(entry->mutex));
     static void reply_failed(CommConnEntry *entry, int state, int error, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));

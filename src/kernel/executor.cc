@@ -11,6 +11,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "kernel/metrics.h"
+
 namespace {
 
 // The executor this thread works for, and its nested waits.
@@ -66,6 +68,7 @@ bool Executor::start_thread() {
     }
     pthread_detach(id); // deinit() waits for the count, not for the handles
     this->threads++;
+    metric_inc(METRIC_EXECUTOR_THREADS);
     return true;
 }
 
@@ -87,6 +90,7 @@ int Executor::request(ExecSession *session, ExecQueue *queue) {
         this->append_queue(queue);
     }
     queue->last = session;
+    metric_inc(METRIC_EXECUTOR_IN);
     bool wake = this->idle > 0;
     lock.unlock();
     if (wake)
@@ -127,11 +131,14 @@ void Executor::work() {
     ExecSession *session;
     while ((session = this->take(&lock)) != nullptr) {
         lock.unlock();
+        metric_inc(METRIC_EXECUTOR_BEGUN);
         session->execute();
+        metric_inc(METRIC_EXECUTOR_DONE);
         session->handle(ES_STATE_FINISHED, 0);
         lock.lock();
     }
     this->threads--;
+    metric_dec(METRIC_EXECUTOR_THREADS);
     // Under the lock: whoever waits in deinit() may free the executor as soon as it can take the
     // lock.
     this->end_cond.notify_all();
@@ -145,6 +152,7 @@ void Executor::cancel_all(std::unique_lock<std::mutex> *lock) {
         if (!queue->first)
             this->round_first = queue->next;
         lock->unlock();
+        metric_inc(METRIC_EXECUTOR_CANCELED);
         session->handle(ES_STATE_CANCELED, 0);
         lock->lock();
     }

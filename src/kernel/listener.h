@@ -14,6 +14,7 @@
 #define WEFT_SRC_KERNEL_LISTENER_H
 
 #include "kernel/entry.h"
+#include "kernel/metrics.h"
 
 class CommListener : public pollable {
 public:
@@ -50,7 +51,10 @@ protected:
     virtual void abort_sessions() {}
     // What is asked for has changed.
     void renew_interest();
-    void count_dropped() { __atomic_fetch_add(&service_->dropped_, 1, __ATOMIC_RELAXED); }
+    void count_dropped() {
+        __atomic_fetch_add(&service_->dropped_, 1, __ATOMIC_RELAXED);
+        metric_inc(METRIC_DATAGRAMS_DROPPED);
+    }
     Communicator *get_comm() const { return comm_; }
     CommService *get_service() const { return service_; }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernel/log.h"
+#include "kernel/metrics.h"
 
 enum { FALSE_RELAY_NS = 100000, REST_LOOK_NS = 1000000 };
 
@@ -32,6 +33,7 @@ int mpoller_init(struct mpoller *pool, unsigned pollers, unsigned handlers) {
         errno = error;
         return -1;
     }
+    metric_add(METRIC_PERMITS, (uint64_t)pool->handler_limit);
     return 0;
 }
 
@@ -56,6 +58,7 @@ static int start_worker(struct mpoller *pool) WEFT_TSA(requires_capability(pool-
     worker->next = pool->all;
     pool->all = worker;
     a32_store(&pool->workers, pool->workers + 1);
+    metric_inc(METRIC_WORKERS);
     return 0;
 }
 
@@ -85,6 +88,7 @@ bool pool_call_worker(struct mpoller *pool) {
         return true;
     }
     pool->stats.refused++;
+    metric_inc(METRIC_WORKERS_REFUSED);
     if (!pool->watch) {
         if (pool->orphans)
             lack(pool);
@@ -128,6 +132,7 @@ void pool_give_away(struct weft_poller *poller) {
     struct mpoller *pool = poller->pool;
     sys_lock(&pool->lock);
     pool->stats.given++;
+    metric_inc(METRIC_POLLERS_GIVEN);
     add_orphan(pool, poller);
     sys_unlock(&pool->lock);
 }
@@ -158,6 +163,11 @@ void pool_queue(struct mpoller *pool, struct weft_job *job) {
     *pool->queue_tail = job;
     pool->queue_tail = &job->next;
     pool->stats.queued++;
+    metric_inc(METRIC_QUEUE_IN);
+    if (!pool->sampled) {
+        pool->sampled = job;
+        pool->sampled_at = sys_now();
+    }
     // Counted before the permits are read; whoever lays one down reads the count after.
     a32_add(&pool->queued, 1);
     if (ai32_load(&pool->permits) > 0)
@@ -173,6 +183,11 @@ struct weft_job *pool_take_queued(struct mpoller *pool) {
         if (!pool->queue)
             pool->queue_tail = &pool->queue;
         a32_sub(&pool->queued, 1);
+        metric_inc(METRIC_QUEUE_OUT);
+        if (job == pool->sampled) {
+            pool->sampled = NULL;
+            metric_observe(METRIC_QUEUE_TIME, sys_now() - pool->sampled_at);
+        }
     }
     sys_unlock(&pool->lock);
     return job;
@@ -190,6 +205,7 @@ void pool_call_for_queue(struct mpoller *pool) {
 void mpoller_add_permits(struct mpoller *pool, int n) {
     sys_lock(&pool->lock);
     pool->handler_limit += n;
+    metric_add(METRIC_PERMITS, (uint64_t)n);
     sys_unlock(&pool->lock);
     ai32_add(&pool->permits, n);
     if (n > 0)
@@ -198,8 +214,10 @@ void mpoller_add_permits(struct mpoller *pool, int n) {
 
 void pool_judge_relay(struct mpoller *pool) {
     sys_lock(&pool->lock);
-    if (sys_now() - pool->relay_time < FALSE_RELAY_NS)
+    if (sys_now() - pool->relay_time < FALSE_RELAY_NS) {
         pool->stats.false_relays++;
+        metric_inc(METRIC_FALSE_RELAYS);
+    }
     sys_unlock(&pool->lock);
 }
 
@@ -337,6 +355,7 @@ void mpoller_stop(struct mpoller *pool) {
     while ((worker = pool->all) != NULL) {
         pool->all = worker->next;
         sys_unlock(&pool->lock);
+        metric_dec(METRIC_WORKERS);
         if (worker == self) {
             sys_thread_detach(worker->thread);
             sys_set_self(NULL); // what runs on this thread yet, at the exit, is outside of any pool
@@ -352,4 +371,5 @@ void mpoller_stop(struct mpoller *pool) {
         poller_destroy(&pool->pollers[i]);
     free(pool->pollers);
     pool->pollers = NULL;
+    metric_add(METRIC_PERMITS, -(uint64_t)pool->handler_limit);
 }

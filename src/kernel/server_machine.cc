@@ -26,6 +26,7 @@
 
 #include "kernel/channel.h"
 #include "kernel/log.h"
+#include "kernel/metrics.h"
 #include "kernel/session.h"
 
 namespace {
@@ -174,6 +175,9 @@ bool CommServerMachine::step(CommConnEntry *entry, CommOutcome *out) {
 
 void CommServerMachine::count(CommService *service, CommCloseReason reason) {
     __atomic_fetch_add(&service->close_counts_[reason], 1, __ATOMIC_RELAXED);
+    metric_inc(METRIC_CLOSES + static_cast<unsigned>(reason));
+    if (reason == CCR_NO_MEMORY)
+        metric_inc(METRIC_NO_MEMORY);
 }
 
 // A new connection finds its place: in its service, with its peer's address.
@@ -193,6 +197,7 @@ void CommServerMachine::settle(CommServerEntry *entry, CommService *service, Com
 
 void CommServerMachine::accepted(Communicator *comm, CommService *service, struct weft_poller *home,
                                  int fd, const struct sockaddr *addr, socklen_t len) {
+    metric_inc(METRIC_ACCEPTED);
     bool counted = false;
     if (!asks_guard_later(service) && !is_admitted(service, addr, len, &counted)) {
         sys_close(fd);
@@ -388,6 +393,7 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
         give_up(entry, CCR_BAD_MESSAGE, 0);
     } else if (result > 0 && entry->seq == 0 && entry->service->authenticator_) {
         entry->set_state(CommConnEntry::S_AUTHENTICATING);
+        entry->received = entry->began; // from here on: when the request came (account)
         entry->set_deadline(ms_after(entry->service->limits_.authentication_timeout));
         keep_input(entry, buf + taken, size - taken);
         out->session = session;
@@ -397,6 +403,7 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
     } else if (result > 0) {
         entry->set_state(CommConnEntry::S_SERVING);
         entry->deadline = ENTRY_NEVER;
+        entry->received = entry->began;
         if (entry->service->max_queue_age_ >= 0)
             session->whole_at_ = sys_now();
         keep_input(entry, buf + taken, size - taken);

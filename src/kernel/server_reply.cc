@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernel/channel.h"
+#include "kernel/metrics.h"
 #include "kernel/session.h"
 
 bool CommServerMachine::is_answerable(CommConnEntry *entry) {
@@ -48,6 +49,7 @@ int CommServerMachine::reply(CommSession *session) {
         error = entry->link_error();
     }
     if (result == IoResult::FAILED) {
+        account(entry, sys_now(), false);
         entry->session = nullptr;
         close(entry, CCR_SEND_ERROR);
         entry->unlock();
@@ -90,9 +92,21 @@ bool CommServerMachine::flush_reply(CommConnEntry *entry, CommOutcome *out) {
     }
 }
 
+// How long the request has taken, from its first byte.
+void CommServerMachine::account(const CommConnEntry *entry, uint64_t now, bool sent) {
+    uint64_t took = now - entry->received;
+    entry->session->deadline_ = took;
+    if (sent)
+        metric_observe(METRIC_SERVER_TIME, took);
+    else
+        metric_inc(METRIC_SERVER_FAILED);
+}
+
 // The answer is with the system. What follows on this connection depends on what the session asked
 // for.
 void CommServerMachine::replied(CommConnEntry *entry, CommOutcome *out) {
+    uint64_t now = sys_now();
+    account(entry, now, true);
     out->session = entry->session;
     out->state = CS_STATE_SUCCESS;
     out->error = 0;
@@ -106,8 +120,8 @@ void CommServerMachine::replied(CommConnEntry *entry, CommOutcome *out) {
     bool keep = entry->keep_alive != 0 && (!entry->service->draining_ || entry->input_size() > 0);
     if (keep && (!entry->eof || entry->input_size() > 0)) {
         entry->set_state(CommConnEntry::S_AWAITING);
-        entry->began = sys_now();
-        entry->set_deadline(entry_after(entry->began, entry->keep_alive));
+        entry->began = now;
+        entry->set_deadline(entry_after(now, entry->keep_alive));
     } else if (entry->readable || entry->input_size() > 0) {
         begin_linger(entry, CCR_FINISHED);
     } else {
@@ -124,6 +138,7 @@ void CommServerMachine::reply_failed(CommConnEntry *entry, int state, int error,
 
 void CommServerMachine::end_reply(CommConnEntry *entry, int state, int error,
                                   CommCloseReason reason, CommOutcome *out) {
+    account(entry, sys_now(), false);
     out->session = entry->session;
     out->state = state;
     out->error = error;

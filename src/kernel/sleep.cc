@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "kernel/metrics.h"
 #include "workflow/detail/container_of.h"
 
 namespace {
@@ -32,6 +33,7 @@ int CommSleep::start(struct mpoller *pool, SleepSession *session) {
     session->timed_.msg.run = run_order;
     a32_store(&session->state_, ARMING);
     mpoller_enter(pool);
+    metric_inc(METRIC_TIMERS_STARTED);
     poller_do(session->poller_, &session->timed_.msg);
     return 0;
 }
@@ -125,6 +127,9 @@ void CommSleep::run_handle(struct weft_job *job) {
     // The gate waits for `live`, and the joining of the workers for the callback: one that calls
     // exit() must not wait for itself.
     mpoller_leave(pool);
+    metric_inc(state == DUE            ? METRIC_TIMERS_FIRED
+               : state == DUE_CANCELED ? METRIC_TIMERS_CANCELED
+                                       : METRIC_TIMERS_STOPPED);
     if (state == DUE)
         session->handle(SS_STATE_COMPLETE, 0);
     else if (state == DUE_CANCELED)

@@ -24,7 +24,8 @@ extern "C" {
 
 #define SYS_FOREVER UINT64_MAX
 
-struct worker; // a thread of the kernel, see worker.h
+struct metrics_block; // see metrics.h
+struct worker;        // a thread of the kernel, see worker.h
 
 // A thread being run. Opaque outside sys; joined exactly once.
 struct sys_thread {
@@ -111,6 +112,10 @@ SYS_FN void sys_set_self(struct worker *worker);
 SYS_FN uint32_t *sys_depth(void);
 // The service about whose session this thread is in a callback of the program; opaque to C.
 SYS_FN const void **sys_serving(void);
+// Where this thread counts (metrics.h).
+SYS_FN struct metrics_block **sys_metrics(void);
+// When this thread ends, metrics_take_back() gets the block. False when that cannot be.
+bool sys_at_thread_end(struct metrics_block *block);
 // The loop that drives tasks on this thread (subtask.cc).
 struct SubTaskFrame;
 SYS_FN struct SubTaskFrame **sys_task_frame(void);

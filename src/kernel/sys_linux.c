@@ -11,10 +11,13 @@
 
 #include <linux/membarrier.h>
 
+#include "kernel/metrics.h"
+
 __thread struct worker *sys_self_tls;
 __thread uint32_t sys_depth_tls;
 __thread const void *sys_serving_tls;
 __thread struct SubTaskFrame *sys_task_frame_tls;
+__thread struct metrics_block *sys_metrics_tls;
 
 // Sections under these locks are some tens of instructions, so a short spin usually sees the owner
 // leave; on one core spinning is hopeless, hence so few rounds before sleeping.
@@ -118,6 +121,19 @@ bool sys_thread_look(const struct sys_thread *thread, struct sys_activity *activ
 uint64_t sys_preemptions(void) {
     struct rusage usage;
     return getrusage(RUSAGE_THREAD, &usage) < 0 ? 0 : (uint64_t)usage.ru_nivcsw;
+}
+
+static pthread_key_t end_key;
+static bool end_key_made;
+
+static void thread_ends(void *block) { metrics_take_back(block); }
+
+static void make_end_key(void) { end_key_made = pthread_key_create(&end_key, thread_ends) == 0; }
+
+bool sys_at_thread_end(struct metrics_block *block) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    return pthread_once(&once, make_end_key) == 0 && end_key_made &&
+           pthread_setspecific(end_key, block) == 0;
 }
 
 bool sys_membarrier_init(void) {

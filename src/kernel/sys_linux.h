@@ -22,6 +22,7 @@ extern "C" {
 extern __thread struct worker *sys_self_tls;
 extern __thread uint32_t sys_depth_tls;
 extern __thread const void *sys_serving_tls;
+extern __thread struct metrics_block *sys_metrics_tls __attribute__((tls_model("initial-exec")));
 extern __thread struct SubTaskFrame *sys_task_frame_tls;
 
 static inline int sys_socket(int family, int type, int protocol) {
@@ -184,6 +185,7 @@ static inline struct worker *sys_self(void) { return sys_self_tls; }
 static inline void sys_set_self(struct worker *worker) { sys_self_tls = worker; }
 static inline uint32_t *sys_depth(void) { return &sys_depth_tls; }
 static inline const void **sys_serving(void) { return &sys_serving_tls; }
+static inline struct metrics_block **sys_metrics(void) { return &sys_metrics_tls; }
 static inline struct SubTaskFrame **sys_task_frame(void) { return &sys_task_frame_tls; }
 
 static inline void sys_point(enum sys_point point) { (void)point; }

@@ -352,6 +352,10 @@ bool tls_was_cut(const struct weft_link *link) {
 
 bool tls_is_established(const struct weft_link *link) { return of(link) && link->tls->established; }
 
+bool tls_is_resumed(const struct weft_link *link) {
+    return of(link) && openssl.SSL_session_reused(link->tls->ssl) != 0;
+}
+
 const char *tls_error_text(const struct weft_link *link) { return of(link) ? link->tls->text : ""; }
 
 SSL_SESSION *tls_get_session(struct weft_link *link) {

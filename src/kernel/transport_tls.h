@@ -32,6 +32,8 @@ struct tls_sessions {
 int tls_open(struct weft_link *link, SSL_CTX *ctx, enum tls_side side);
 SSL *tls_ssl(const struct weft_link *link);
 bool tls_is_established(const struct weft_link *link);
+// Whether the handshake resumed a session of before.
+bool tls_is_resumed(const struct weft_link *link);
 // Whether the stream ended without the peer's notice.
 bool tls_was_cut(const struct weft_link *link);
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "kernel/log.h"
+#include "kernel/metrics.h"
 #include "kernel/pool.h"
 
 enum {
@@ -77,6 +78,7 @@ static bool is_stuck(struct mpoller *pool, struct weft_poller *poller)
         poller->spared = now;
         poller->spared_cpu = activity.cpu_ns;
         pool->stats.spared++;
+        metric_inc(METRIC_RELAYS_SPARED);
         return false;
     }
     uint64_t passed = now - poller->spared;
@@ -93,6 +95,7 @@ static bool take_over(struct worker *worker, struct weft_poller *poller, uint64_
         worker_turn(worker); // no longer at rest, from the moment it has the poller
         a32_store(&poller->driver->robbed, 1);
         pool->stats.relays++;
+        metric_inc(METRIC_RELAYS);
         pool->relay_time = sys_now();
         pool->watch = NULL;
         if (!pool_call_worker(pool)) // drive all the same: who comes back first becomes the watch
@@ -138,6 +141,7 @@ struct weft_poller *watch_run(struct worker *worker) {
             return taken;
         uint64_t now = sys_now();
         __atomic_fetch_add(&pool->stats.looks, 1, __ATOMIC_RELAXED);
+        metric_inc(METRIC_WATCH_LOOKS);
         if (moved)
             changed = now;
         else if (now - changed > CALM_NS)

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "kernel/metrics.h"
 #include "kernel/pool.h"
 
 // A callback above this mean time, or one relay in ten calls, sends a site's completions to the
@@ -288,6 +289,7 @@ static void deferred_arrive(struct weft_msg *msg, struct weft_poller *poller) {
 void mpoller_defer(struct mpoller *pool, struct weft_job *job) {
     struct deferred *d = malloc(sizeof *d);
     if (!d) { // without memory for the detour it runs here, at the price of a deeper stack
+        metric_inc(METRIC_NO_MEMORY);
         job->run(job);
         return;
     }
@@ -308,6 +310,7 @@ int worker_wait_begin(void) {
     if (worker->waits++ > 0)
         return 1;
     a32_add(&worker->pool->waiting, 1);
+    metric_inc(METRIC_WAITING_WORKERS);
     struct weft_poller *poller = worker->poller;
     if (poller && worker->out && lease_take_back(worker, poller)) {
         worker->poller = NULL;
@@ -326,6 +329,7 @@ void worker_wait_end(int cookie) {
     if (!cookie || !worker || --worker->waits > 0)
         return;
     a32_sub(&worker->pool->waiting, 1);
+    metric_dec(METRIC_WAITING_WORKERS);
     if (!worker->permit_owed)
         return;
     // The callback goes on at once: permits may fall below zero, and new callbacks wait until they

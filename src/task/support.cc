@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "kernel/metrics.h"
 #include "util/block_cache.h"
 #include "workflow/SubTask.h"
+#include "workflow/detail/task_mark.h"
 
 namespace wf::detail {
 
@@ -34,6 +36,12 @@ void check_dismiss(const SubTask *task, const char *call) {
     if (task->get_pointer()) [[unlikely]]
         misused_call(call, "that is in a series: it was started, or is dismissed with its series");
 }
+
+static_assert(TASK_KINDS <= METRIC_TASK_KINDS);
+
+void task_made(TaskKind kind) { metric_inc(METRIC_TASKS_MADE + static_cast<unsigned>(kind)); }
+
+void task_gone(TaskKind kind) { metric_inc(METRIC_TASKS_GONE + static_cast<unsigned>(kind)); }
 
 namespace {
 

@@ -190,6 +190,7 @@ int tls_open(struct weft_link *link, SSL_CTX *, enum tls_side side) {
 
 SSL *tls_ssl(const struct weft_link *) { return nullptr; }
 bool tls_is_established(const struct weft_link *link) { return link->tls && link->tls->agreed; }
+bool tls_is_resumed(const struct weft_link *) { return false; }
 bool tls_was_cut(const struct weft_link *link) { return link->tls && link->tls->cut; }
 const char *tls_error_text(const struct weft_link *) { return ""; }
 SSL_SESSION *tls_get_session(struct weft_link *) { return nullptr; }

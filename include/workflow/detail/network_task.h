@@ -36,7 +36,8 @@ int WFNetworkTask<REQ, RESP>::get_peer_addr(struct sockaddr *addr, socklen_t *ad
 
 // Sends a request to a target of its object, and receives the response.
 template <class REQ, class RESP>
-class WFClientTask : public WFNetworkTask<REQ, RESP> {
+class WFClientTask : public WFNetworkTask<REQ, RESP>,
+                     private wf::detail::TaskMark<wf::detail::TASK_CLIENT> {
 protected:
     CommMessageOut *message_out() override {
         if (this->prepare)
@@ -87,7 +88,8 @@ protected:
 // first element, then whatever it pushed, and last the task itself, which sends the response. It is
 // deleted with its series. A request that never becomes whole ends without any of this.
 template <class REQ, class RESP>
-class WFServerTask : public WFNetworkTask<REQ, RESP> {
+class WFServerTask : public WFNetworkTask<REQ, RESP>,
+                     private wf::detail::TaskMark<wf::detail::TASK_SERVER> {
 protected:
     CommMessageOut *message_out() override {
         if (this->prepare)
