@@ -93,8 +93,8 @@ enum metric {
 
 enum {
     METRIC_NO_STATE = METRIC_STATES - 1,
-    METRIC_PAGE = 256, // slots of a page
-    METRIC_PAGES = 256,
+    METRIC_PAGE = 512, // slots of a page
+    METRIC_PAGES = 128,
 };
 
 struct metrics_block {

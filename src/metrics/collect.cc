@@ -42,8 +42,7 @@ HistogramData read_histogram(const uint64_t *slots, MetricUnit unit) {
             bound = static_cast<double>(whole) * unit_scale(unit);
             is_power = (whole & (whole - 1)) == 0;
         }
-        if (count > 0 || is_power)
-            data.buckets.push_back({bound, count, is_power});
+        data.buckets.push_back({bound, count, is_power});
     }
     return data;
 }

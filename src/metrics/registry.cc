@@ -26,7 +26,7 @@ struct MetricEntry::State {
 namespace {
 
 constexpr unsigned NO_SLOT = ~0u;
-constexpr unsigned PER_PAGE = METRIC_PAGE / HISTOGRAM_SLOTS; // histograms
+constexpr unsigned PER_PAGE = unsigned{METRIC_PAGE} / unsigned{HISTOGRAM_SLOTS}; // histograms
 
 // The free places of one size.
 struct Places {
@@ -75,9 +75,7 @@ struct Registry {
         return *registry;
     }
 
-    Places &places(MetricType type) {
-        return type == MetricType::HISTOGRAM ? histograms : singles;
-    }
+    Places &places(MetricType type) { return type == MetricType::HISTOGRAM ? histograms : singles; }
 
     unsigned take_slot(Places &places) {
         if (places.free.empty()) {
@@ -198,7 +196,7 @@ uint64_t MetricEntry::sum() const { return state_ ? Registry::sums(*state_)[0] :
 void collect_programs(std::vector<MetricFamily> *families) {
     Registry &registry = Registry::get();
     std::lock_guard<std::mutex> lock(registry.mutex);
-    MetricEntry::State *state = registry.first;
+    Registry::State *state = registry.first;
     while (state && state->next)
         state = state->next;
     for (; state; state = state->prev) { // the eldest first

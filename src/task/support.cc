@@ -37,7 +37,7 @@ void check_dismiss(const SubTask *task, const char *call) {
         misused_call(call, "that is in a series: it was started, or is dismissed with its series");
 }
 
-static_assert(TASK_KINDS <= METRIC_TASK_KINDS);
+static_assert(int{TASK_KINDS} <= int{METRIC_TASK_KINDS});
 
 void task_made(TaskKind kind) { metric_inc(METRIC_TASKS_MADE + static_cast<unsigned>(kind)); }
 

@@ -111,11 +111,11 @@ private:
 
 // What a histogram holds at one moment.
 struct HistogramData {
-    // The values up to `bound` that are above the bound of the one before; without empty ones.
+    // The values up to `bound` that are above the bound of the one before.
     struct Bucket {
         double bound; // in base units; infinite for the last
         uint64_t count;
-        bool is_power; // of two, in the smallest step: one of the few that are shown as text
+        bool is_power; // of two: one of the few bounds that the text formats show
     };
     std::vector<Bucket> buckets; // ascending
     uint64_t count = 0;
