@@ -37,6 +37,7 @@ struct mpoller;
 
 namespace wf {
 class CancelHandle;
+struct ConnectionInfo;
 class ConnectionFilter;
 class Guard;
 struct TlsInfo;
@@ -444,6 +445,9 @@ public:
     size_t get_max_requests() const { return this->max_requests_; }
     // How many connections ended for this reason so far.
     uint64_t get_close_count(enum CommCloseReason reason) const;
+    // The connections there are (wf/connections.h), at most `max`: first those that have made a
+    // request, the latest before the others. Returns how many. While bound.
+    size_t get_connections(struct wf::ConnectionInfo *infos, size_t max) const;
     // Of a datagram service: how many answers were thrown away because the socket took no more.
     uint64_t get_dropped_count() const;
 

@@ -120,6 +120,8 @@ public:
 
     // How many connections have ended for that reason, or were refused.
     using CommService::get_close_count;
+    // The connections there are (wf/connections.h).
+    using CommService::get_connections;
     using CommService::get_dropped_count;
     using CommService::get_listen_options;
 
