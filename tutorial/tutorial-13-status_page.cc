@@ -17,15 +17,16 @@ static constexpr long MAX_WAIT_MS = 10000;
 
 // What this program counts, beside what the engine does. Made once, used by all threads.
 struct Counts {
-    wf::Counter good{{.name = "waits",
-                      .help = "Waits that were asked for, by result.",
-                      .labels = {{"result", "good"}}}};
-    wf::Counter bad{{.name = "waits",
-                     .help = "Waits that were asked for, by result.",
-                     .labels = {{"result", "bad"}}}};
-    wf::Gauge now{{.name = "waits_now", .help = "Waits that go on."}};
-    wf::Histogram length{
-        {.name = "wait", .help = "How long was waited.", .unit = wf::MetricUnit::SECONDS}};
+    wf::Counter good;
+    wf::Counter bad;
+    wf::Gauge now;
+    wf::Histogram length;
+
+    Counts()
+        : good("waits", "Waits that were asked for.", wf::MetricUnit::NONE, {{"result", "good"}}),
+          bad("waits", "Waits that were asked for.", wf::MetricUnit::NONE, {{"result", "bad"}}),
+          now("waits_now", "Waits that go on."),
+          length("wait", "How long was waited.", wf::MetricUnit::SECONDS) {}
 };
 
 static Counts &counts() {
@@ -52,7 +53,9 @@ static void wait_and_answer(WFHttpTask *task, const std::string &text) {
 
 static void process(WFHttpTask *task) {
     // Whoever may connect may see the page: a real server would ask who it is first.
-    if (wf::serve_status(task, {.path = "/status", .title = "Status of the tutorial"}))
+    wf::StatusOptions options;
+    options.title = "Status of the tutorial";
+    if (wf::serve_status(task, options)) // /status, and what the page reads
         return;
 
     std::string target = task->get_req()->get_request_uri();

@@ -138,7 +138,7 @@ bool serve_status(WFHttpTask *task, const StatusOptions &options) {
     } else if (part == Part::JSON) {
         answer(task, "application/json", make_json(task, options));
     } else if (part == Part::METRICS) {
-        answer(task, PROMETHEUS_CONTENT_TYPE, metrics_to_prometheus(collect()));
+        answer(task, "text/plain; version=0.0.4; charset=utf-8", metrics_to_prometheus(collect()));
     } else {
         // The page brings all it needs, and nothing that is shown in it can bring more.
         task->get_resp()->set_header_pair("Content-Security-Policy",

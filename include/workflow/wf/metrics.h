@@ -1,7 +1,7 @@
 // Weft public header, room: metrics - counters, gauges and histograms: the engine's and the program's
 // SPDX-License-Identifier: Apache-2.0
 //
-// Usable from C++20. Each thread counts for itself, and whoever collects adds up, so an addition is
+// Usable from C++11. Each thread counts for itself, and whoever collects adds up, so an addition is
 // some ten instructions and no locked one. docs/about-metrics.md lists the engine's own metrics.
 #ifndef WEFT_METRICS_H
 #define WEFT_METRICS_H
@@ -11,7 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,13 +23,12 @@ enum class MetricUnit { NONE, SECONDS, BYTES };
 
 using MetricLabels = std::vector<std::pair<std::string, std::string>>;
 
-// The name without the endings that tell unit and type: "cache_load", in SECONDS, is shown as
-// cache_load_seconds, and if it is a counter as cache_load_seconds_total.
+// How a metric is named.
 struct MetricOptions {
-    std::string name; // letters, digits and '_', no digit first
-    std::string help; // one sentence
-    MetricUnit unit = MetricUnit::NONE;
-    MetricLabels labels; // names as above; values are any text in UTF-8
+    std::string name;
+    std::string help;
+    MetricUnit unit;
+    MetricLabels labels;
 };
 
 namespace detail {
@@ -59,14 +57,23 @@ private:
 } // namespace detail
 
 // All of them: made and destroyed at any time, by any thread; used by any number of threads while
-// they exist. One that could not be registered counts nothing: its name or a label's is none,
-// another of that name has a different type or unit, or the same labels, or there is no memory.
+// they exist.
+//
+// The name is letters, digits and '_', without the endings that tell unit and type: "cache_load" in
+// SECONDS is shown as cache_load_seconds, and if it is a counter as cache_load_seconds_total. Names
+// that begin with "weft_" are the engine's. The help is one sentence. Labels have names like
+// metrics, and any text in UTF-8 as values.
+//
+// A metric that cannot be registered counts nothing: one of its names is none, another metric of
+// that name has a different type or unit, or the same labels, or there is no memory.
 
 // Only grows.
 class Counter {
 public:
-    explicit Counter(const MetricOptions &options)
-        : entry_(MetricType::COUNTER, options, nullptr) {}
+    Counter(std::string name, std::string help, MetricUnit unit = MetricUnit::NONE,
+            MetricLabels labels = MetricLabels())
+        : entry_(MetricType::COUNTER, {std::move(name), std::move(help), unit, std::move(labels)},
+                 nullptr) {}
     bool is_registered() const { return entry_.is_registered(); }
     void add(uint64_t n = 1) { entry_.add(n); }
     void add(std::chrono::nanoseconds time) { entry_.add(static_cast<uint64_t>(time.count())); }
@@ -79,11 +86,16 @@ private:
 // Goes up and down, by any threads: one may take away what another has added.
 class Gauge {
 public:
-    explicit Gauge(const MetricOptions &options) : entry_(MetricType::GAUGE, options, nullptr) {}
+    Gauge(std::string name, std::string help, MetricUnit unit = MetricUnit::NONE,
+          MetricLabels labels = MetricLabels())
+        : entry_(MetricType::GAUGE, {std::move(name), std::move(help), unit, std::move(labels)},
+                 nullptr) {}
     // `read` is called by whoever collects, on that thread and under the registry's lock: it must
     // make, destroy or collect no metrics. It tells base units.
-    Gauge(const MetricOptions &options, std::function<double()> read)
-        : entry_(MetricType::GAUGE, options, std::move(read)) {}
+    Gauge(std::string name, std::string help, MetricUnit unit, MetricLabels labels,
+          std::function<double()> read)
+        : entry_(MetricType::GAUGE, {std::move(name), std::move(help), unit, std::move(labels)},
+                 std::move(read)) {}
     bool is_registered() const { return entry_.is_registered(); }
     void add(int64_t n = 1) { entry_.add(static_cast<uint64_t>(n)); }
     void sub(int64_t n = 1) { entry_.add(-static_cast<uint64_t>(n)); }
@@ -97,8 +109,10 @@ private:
 // from 16 bytes to 2 GiB, from 1 to 134 million; what is beyond is counted in the last bucket.
 class Histogram {
 public:
-    explicit Histogram(const MetricOptions &options)
-        : entry_(MetricType::HISTOGRAM, options, nullptr) {}
+    Histogram(std::string name, std::string help, MetricUnit unit = MetricUnit::NONE,
+              MetricLabels labels = MetricLabels())
+        : entry_(MetricType::HISTOGRAM, {std::move(name), std::move(help), unit, std::move(labels)},
+                 nullptr) {}
     bool is_registered() const { return entry_.is_registered(); }
     void observe(uint64_t value) { entry_.observe(value); }
     void observe(std::chrono::nanoseconds time) {
@@ -144,9 +158,8 @@ struct MetricFamily {
 // some moment of the call, but two sums need not have been true at the same one.
 std::vector<MetricFamily> collect();
 
-// The text format of Prometheus, version 0.0.4.
+// The text format of Prometheus, version 0.0.4: text/plain; version=0.0.4; charset=utf-8.
 std::string metrics_to_prometheus(const std::vector<MetricFamily> &families);
-inline constexpr char PROMETHEUS_CONTENT_TYPE[] = "text/plain; version=0.0.4; charset=utf-8";
 
 // An array of objects: name, type, unit, help, samples.
 std::string metrics_to_json(const std::vector<MetricFamily> &families);

@@ -1,6 +1,8 @@
 // Weft public header, room: metrics - a status page that any HTTP server can show
 // SPDX-License-Identifier: Apache-2.0
 //
+// Usable from C++11.
+//
 // Nobody sees anything unless the program calls serve_status() for a request: so the program says
 // on which server, under which path, and whom it lets in. See docs/about-metrics.md.
 #ifndef WEFT_STATUS_H
