@@ -30,7 +30,8 @@ h2 { font-size: 13px; margin: 0 0 8px; font-weight: 600; }
 header a { color: var(--a); text-decoration: none; margin-left: auto; }
 header a + a { margin-left: 0; }
 .grid { display: grid; gap: 14px; margin-bottom: 14px; }
-.tiles { grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); }
+.tiles { grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); }
+.row { margin-bottom: 14px; }
 .two { grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)); align-items: start; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: 12px 14px; min-width: 0; }
@@ -46,7 +47,7 @@ svg path { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
 .scroll { overflow: auto; max-height: 330px; }
 table { border-collapse: collapse; width: 100%; }
 th { text-align: left; font-weight: 500; position: sticky; top: 0; background: var(--card); }
-td, th { padding: 3px 12px 3px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
+td, th { padding: 3px 24px 3px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td.wide { white-space: normal; overflow-wrap: anywhere; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 summary { cursor: pointer; }
@@ -64,13 +65,13 @@ h2.inline { display: inline; }
 <section class="card"><h2>Connections closed or refused, by reason</h2>
 <div class="scroll" id="closes"></div></section>
 </div>
-<section class="card grid" id="slow-card" hidden><h2>Slow requests, the latest first</h2>
+<section class="card row" id="slow-card" hidden><h2>Slow requests, the latest first</h2>
 <div class="scroll" id="slow"></div></section>
-<section class="card grid" id="list-card" hidden><h2>Connections of this server</h2>
+<section class="card row" id="list-card" hidden><h2>Connections of this server</h2>
 <div class="scroll" id="list"></div></section>
-<section class="card grid"><details open><summary><h2 class="inline">The program's own metrics</h2></summary>
+<section class="card row"><details open><summary><h2 class="inline">The program's own metrics</h2></summary>
 <div class="scroll" id="own"></div></details></section>
-<section class="card grid"><details><summary><h2 class="inline">All metrics of the engine</h2></summary>
+<section class="card row"><details><summary><h2 class="inline">All metrics of the engine</h2></summary>
 <div class="scroll" id="all"></div></details></section>
 </main>
 <script>
@@ -95,9 +96,10 @@ const svg = (name, attributes) => {
 // Numbers for people.
 const short = n => {
   const a = Math.abs(n);
-  if (a >= 1e9) return (n / 1e9).toFixed(1) + " G";
-  if (a >= 1e6) return (n / 1e6).toFixed(1) + " M";
-  if (a >= 1e4) return (n / 1e3).toFixed(1) + " k";
+  const tenths = by => (n / by).toFixed(1).replace(".0", "");
+  if (a >= 1e9) return tenths(1e9) + " G";
+  if (a >= 1e6) return tenths(1e6) + " M";
+  if (a >= 1e4) return tenths(1e3) + " k";
   return a >= 100 || Number.isInteger(n) ? n.toFixed(0) : n.toFixed(a >= 1 ? 1 : 2);
 };
 const bytes = n => short(n) + (Math.abs(n) >= 1e4 ? "B" : " B");
@@ -143,12 +145,12 @@ function table(id, columns, rows) {
     return;
   }
   const t = make("table"), head = make("tr");
-  for (const c of columns) head.append(make("th", c.replace(/^[#~]/, ""), c[0] === "#" ? "n" : ""));
+  const cls = c => c[0] === "#" ? "n" : c[0] === "~" ? "wide" : "";
+  for (const c of columns) head.append(make("th", c.replace(/^[#~]/, ""), cls(c)));
   t.append(head);
   for (const row of rows) {
     const tr = make("tr");
-    row.forEach((cell, i) =>
-      tr.append(make("td", cell, columns[i][0] === "#" ? "n" : columns[i][0] === "~" ? "wide" : "")));
+    row.forEach((cell, i) => tr.append(make("td", cell, cls(columns[i]))));
     t.append(tr);
   }
   place.replaceChildren(t);
@@ -287,7 +289,7 @@ async function read() {
     $("note").textContent = "no answer: " + error.message;
     $("note").className = "bad";
   }
-  setTimeout(read, 1000);
+  setTimeout(read, history.length === 1 ? 300 : 1000);
 }
 $("to-metrics").href = base + "/metrics";
 $("to-json").href = base + "/json";
