@@ -148,6 +148,9 @@ public:
         MetricSample sample;
         sample.labels = std::move(labels);
         sample.value = signed_value(n);
+        // What moves just now may be counted on one thread, and not yet on the other.
+        if (type == GAUGE && sample.value < 0)
+            sample.value = 0;
         family->samples.push_back(std::move(sample));
     }
 
