@@ -270,8 +270,8 @@ protected:
     // Of a server's session: its service is drained, and no request waits behind this one: so the
     // answer should say that it is the last.
     bool is_draining() const;
-    // Of a server's session that was answered, or could not be: nanoseconds from its first byte to
-    // that. Else UINT64_MAX.
+    // Of a server's session that was answered: nanoseconds from its first byte to that. Else
+    // UINT64_MAX.
     uint64_t get_duration() const { return this->deadline_; }
     // Brackets a callback about this session that does not come from handle() itself, so that a
     // wait for its own service is noticed there too.

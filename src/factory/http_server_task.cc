@@ -25,9 +25,9 @@ public:
 protected:
     void handle(int state_in, int error_in) override;
     CommMessageOut *message_out() override;
-    SubTask *done() override;
 
 private:
+    void keep_as_slow();
     bool allows_body() const;
     // Of the answer, which is ours to change.
     http_parser_t *parser() { return const_cast<http_parser_t *>(this->resp.get_parser()); }
@@ -46,6 +46,8 @@ void HttpServerTask::handle(int state_in, int error_in) {
         this->head_only_ = method && strcmp(method, "HEAD") == 0;
         if (this->alive_ && this->req.has_keep_alive_header())
             this->asked_ = wf::http_keep_alive(this->req, -1, &this->max_);
+    } else if (wf::detail::is_slow(this->get_duration())) [[unlikely]] {
+        this->keep_as_slow();
     }
     this->WFServerTask::handle(state_in, error_in);
 }
@@ -62,10 +64,13 @@ CommMessageOut *HttpServerTask::message_out() {
     if (!answer->get_http_version())
         answer->set_http_version("HTTP/1.1");
     const char *code = answer->get_status_code();
-    if (!code)
+    if (!code) {
         protocol::HttpUtil::set_response_status(answer, HttpStatusOK);
-    else if (!answer->get_reason_phrase())
+        code = answer->get_status_code();
+    } else if (!answer->get_reason_phrase()) {
         answer->set_reason_phrase("Unknown");
+    }
+    metric_inc(METRIC_HTTP_ANSWERS + (code[0] & 15u)); // by the first digit
     if (!answer->is_chunked() && !answer->has_content_length_header() && this->allows_body()) {
         http_parser_add_length(this->parser(), answer->get_output_body_size());
     }
@@ -81,21 +86,15 @@ CommMessageOut *HttpServerTask::message_out() {
         this->keep_alive_timeo = wf::http_cap_keep_alive(this->keep_alive_timeo);
     if (!answer->has_connection_header())
         http_parser_add_connection(this->parser(), this->keep_alive_timeo != 0);
-    unsigned status_class = static_cast<unsigned>(answer->get_status_code()[0] - '0');
-    metric_inc(METRIC_HTTP_ANSWERS + (status_class < METRIC_HTTP_CLASSES ? status_class : 0));
     return out;
 }
 
-SubTask *HttpServerTask::done() {
-    if (wf::detail::is_slow(this->get_duration())) {
-        const struct sockaddr *peer;
-        socklen_t length;
-        this->target->get_addr(&peer, &length);
-        wf::detail::keep_slow_request(this->req.get_method(), this->req.get_request_uri(),
-                                      this->resp.get_status_code(), peer, length,
-                                      this->get_duration());
-    }
-    return this->WFServerTask::done();
+void HttpServerTask::keep_as_slow() {
+    const struct sockaddr *peer;
+    socklen_t length;
+    this->target->get_addr(&peer, &length);
+    wf::detail::keep_slow_request(this->req.get_method(), this->req.get_request_uri(),
+                                  this->resp.get_status_code(), peer, length, this->get_duration());
 }
 
 } // namespace

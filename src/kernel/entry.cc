@@ -56,6 +56,9 @@ constexpr uint32_t EDGES[CommConnEntry::STATE_COUNT] = {
     /* C_CLOSING    */ 0,
 };
 
+// Inlined, where is_legal() would be a call through the table of the shared library.
+bool has_edge(unsigned from, unsigned to) { return (EDGES[from] >> to & 1) != 0; }
+
 bool is_closing(const CommConnEntry *entry) {
     return entry->state == CommConnEntry::CLOSING || entry->state == CommConnEntry::S_CLOSING ||
            entry->state == CommConnEntry::C_CLOSING;
@@ -73,7 +76,7 @@ const char *CommConnEntry::state_name(State state) {
     return names[state];
 }
 
-bool CommConnEntry::is_legal(State from, State to) { return (EDGES[from] >> to & 1) != 0; }
+bool CommConnEntry::is_legal(State from, State to) { return has_edge(from, to); }
 
 CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, int fd_in,
                              const struct pollable_ops *ops_in, State first)
@@ -108,13 +111,14 @@ CommConnEntry::~CommConnEntry() {
 }
 
 void CommConnEntry::set_state(State next_state) {
-    if (!is_legal(static_cast<State>(state), next_state)) {
+    if (!has_edge(state, next_state)) {
         fprintf(stderr, "weft: a connection cannot go from %s to %s\n",
                 state_name(static_cast<State>(state)), state_name(next_state));
         abort();
     }
-    metric_edge(state, next_state);
+    unsigned before = state;
     state = next_state;
+    metric_edge(before, next_state);
 }
 
 void CommConnEntry::note(uint32_t events) {

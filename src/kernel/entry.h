@@ -425,8 +425,6 @@ private:
         WEFT_TSA(requires_capability(entry->mutex));
     static void replied(CommConnEntry *entry, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));
-    static void account(const CommConnEntry *entry, uint64_t now, bool sent)
-        WEFT_TSA(requires_capability(entry->mutex));
     static void reply_failed(CommConnEntry *entry, int state, int error, CommOutcome *out)
         WEFT_TSA(requires_capability(entry->mutex));
     static bool linger(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));

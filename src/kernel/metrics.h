@@ -31,10 +31,10 @@ enum {
 };
 
 enum {
-    METRIC_STATES = 32,      // of connections, and one for "none"
-    METRIC_REASONS = 64,     // why a server closed one
-    METRIC_TASK_KINDS = 16,  // named by the room task
-    METRIC_HTTP_CLASSES = 6, // 1xx to 5xx, and what is none; named by the room factory
+    METRIC_STATES = 32,       // of connections, and one for "none"
+    METRIC_REASONS = 64,      // why a server closed one
+    METRIC_TASK_KINDS = 16,   // named by the room task
+    METRIC_HTTP_CLASSES = 16, // by the first digit of the status; counted by the room factory
 };
 
 enum metric {
@@ -138,7 +138,7 @@ static inline unsigned histogram_index(uint64_t value, unsigned shift) {
     if (v < 4)
         return (unsigned)v;
     unsigned log = 63 - (unsigned)__builtin_clzll(v);
-    unsigned index = (log - 1) * 4 + (unsigned)(v >> (log - 2) & 3);
+    unsigned index = log * 4 + (unsigned)(v >> (log - 2)) - 8;
     return index < HISTOGRAM_BUCKETS ? index : HISTOGRAM_BUCKETS - 1;
 }
 
@@ -151,8 +151,15 @@ static inline uint64_t histogram_bound(unsigned index, unsigned shift) {
 }
 
 static inline void metric_observe(unsigned first, uint64_t ns) {
-    metric_add(first, ns);
-    metric_inc(first + 1 + histogram_index(ns, HISTOGRAM_TIME_SHIFT));
+    unsigned bucket = first + 1 + histogram_index(ns, HISTOGRAM_TIME_SHIFT);
+    struct metrics_block *block = *sys_metrics();
+    if (__builtin_expect(!block, 0)) {
+        metric_add_slowly(first, ns);
+        metric_add_slowly(bucket, 1);
+    } else {
+        metric_bump(&block->slots[first], ns);
+        metric_bump(&block->slots[bucket], 1);
+    }
 }
 
 // What programs define. Slots are numbered on behind METRIC_SLOTS, by pages; a page must have been

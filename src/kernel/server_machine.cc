@@ -393,7 +393,7 @@ void CommServerMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
         give_up(entry, CCR_BAD_MESSAGE, 0);
     } else if (result > 0 && entry->seq == 0 && entry->service->authenticator_) {
         entry->set_state(CommConnEntry::S_AUTHENTICATING);
-        entry->received = entry->began; // from here on: when the request came (account)
+        entry->received = entry->began; // from here on: when the request came
         entry->set_deadline(ms_after(entry->service->limits_.authentication_timeout));
         keep_input(entry, buf + taken, size - taken);
         out->session = session;

@@ -49,7 +49,7 @@ int CommServerMachine::reply(CommSession *session) {
         error = entry->link_error();
     }
     if (result == IoResult::FAILED) {
-        account(entry, sys_now(), false);
+        metric_inc(METRIC_SERVER_FAILED);
         entry->session = nullptr;
         close(entry, CCR_SEND_ERROR);
         entry->unlock();
@@ -92,21 +92,12 @@ bool CommServerMachine::flush_reply(CommConnEntry *entry, CommOutcome *out) {
     }
 }
 
-// How long the request has taken, from its first byte.
-void CommServerMachine::account(const CommConnEntry *entry, uint64_t now, bool sent) {
-    uint64_t took = now - entry->received;
-    entry->session->deadline_ = took;
-    if (sent)
-        metric_observe(METRIC_SERVER_TIME, took);
-    else
-        metric_inc(METRIC_SERVER_FAILED);
-}
-
 // The answer is with the system. What follows on this connection depends on what the session asked
 // for.
 void CommServerMachine::replied(CommConnEntry *entry, CommOutcome *out) {
     uint64_t now = sys_now();
-    account(entry, now, true);
+    entry->session->deadline_ = now - entry->received;
+    metric_observe(METRIC_SERVER_TIME, now - entry->received);
     out->session = entry->session;
     out->state = CS_STATE_SUCCESS;
     out->error = 0;
@@ -138,7 +129,7 @@ void CommServerMachine::reply_failed(CommConnEntry *entry, int state, int error,
 
 void CommServerMachine::end_reply(CommConnEntry *entry, int state, int error,
                                   CommCloseReason reason, CommOutcome *out) {
-    account(entry, sys_now(), false);
+    metric_inc(METRIC_SERVER_FAILED);
     out->session = entry->session;
     out->state = state;
     out->error = error;

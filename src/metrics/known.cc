@@ -95,9 +95,8 @@ constexpr Known TABLE[] = {
      COUNTER, NONE, nullptr, nullptr, METRIC_NO_MEMORY, 0},
 };
 
-constexpr const char *TASK_NAMES[] = {"client",   "server",      "timer",   "compute",
-                                      "graph",    "parallel",    "counter", "mailbox",
-                                      "selector", "conditional", "module"};
+constexpr const char *TASK_NAMES[] = {"client",  "timer",   "compute",  "graph",       "parallel",
+                                      "counter", "mailbox", "selector", "conditional", "module"};
 static_assert(std::size(TASK_NAMES) == TASK_KINDS);
 
 constexpr const char *REASONS[] = {
@@ -218,20 +217,46 @@ void add_handshakes(Reading *reading) {
                      (*reading)[METRIC_SERVER_TLS_FULL + i]);
 }
 
+void add_kind(Reading *reading, const char *kind, uint64_t made, uint64_t there) {
+    reading->add("weft_made_tasks_total", "Tasks that were made.", COUNTER, NONE, {{"kind", kind}},
+                 made);
+    reading->add("weft_tasks", "Tasks that were made and are not gone.", GAUGE, NONE,
+                 {{"kind", kind}}, there);
+}
+
+// A server has one task for each request, from its first byte until it is answered: so they follow
+// from the states of the connections, and are not counted once more.
+void add_server_tasks(Reading *reading) {
+    using Entry = CommConnEntry;
+    uint64_t there = 0;
+    for (unsigned state : {Entry::S_RECEIVING, Entry::S_SERVING, Entry::S_REPLYING})
+        there += reading->entered(state) - reading->left(state);
+    add_kind(reading, "server",
+             reading->entered(Entry::S_RECEIVING) +
+                 reading->edge(Entry::S_ACCEPTED, Entry::S_SERVING),
+             there);
+}
+
 void add_tasks(Reading *reading) {
+    add_server_tasks(reading);
     for (unsigned kind = 0; kind < TASK_KINDS; kind++) {
         uint64_t made = (*reading)[METRIC_TASKS_MADE + kind];
         uint64_t gone = (*reading)[METRIC_TASKS_GONE + kind];
-        reading->add("weft_made_tasks_total", "Tasks that were made.", COUNTER, NONE,
-                     {{"kind", TASK_NAMES[kind]}}, made);
-        reading->add("weft_tasks", "Tasks that were made and are not gone.", GAUGE, NONE,
-                     {{"kind", TASK_NAMES[kind]}}, made - gone);
+        add_kind(reading, TASK_NAMES[kind], made, made - gone);
     }
-    constexpr const char *CLASSES[] = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
-    static_assert(std::size(CLASSES) == METRIC_HTTP_CLASSES);
-    for (unsigned i = 0; i < METRIC_HTTP_CLASSES; i++)
-        reading->add("weft_http_answers_total", "Answers of HTTP servers, by class of status.",
-                     COUNTER, NONE, {{"class", CLASSES[i]}}, (*reading)[METRIC_HTTP_ANSWERS + i]);
+}
+
+void add_answers(Reading *reading) {
+    constexpr const char *CLASSES[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+    const char *name = "weft_http_answers_total";
+    const char *help = "Answers of HTTP servers, by class of status.";
+    uint64_t others = (*reading)[METRIC_HTTP_ANSWERS];
+    for (unsigned digit = 6; digit < METRIC_HTTP_CLASSES; digit++)
+        others += (*reading)[METRIC_HTTP_ANSWERS + digit];
+    for (unsigned i = 0; i < std::size(CLASSES); i++)
+        reading->add(name, help, COUNTER, NONE, {{"class", CLASSES[i]}},
+                     (*reading)[METRIC_HTTP_ANSWERS + 1 + i]);
+    reading->add(name, help, COUNTER, NONE, {{"class", "other"}}, others);
 }
 
 } // namespace
@@ -261,6 +286,7 @@ void collect_own(std::vector<MetricFamily> *families) {
     add_connections(&reading);
     add_handshakes(&reading);
     add_tasks(&reading);
+    add_answers(&reading);
     reading.add_histogram("weft_server_request_duration_seconds",
                           "From the first byte of a request until its answer was sent.",
                           METRIC_SERVER_TIME);

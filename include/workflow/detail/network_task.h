@@ -88,8 +88,7 @@ protected:
 // first element, then whatever it pushed, and last the task itself, which sends the response. It is
 // deleted with its series. A request that never becomes whole ends without any of this.
 template <class REQ, class RESP>
-class WFServerTask : public WFNetworkTask<REQ, RESP>,
-                     private wf::detail::TaskMark<wf::detail::TASK_SERVER> {
+class WFServerTask : public WFNetworkTask<REQ, RESP> {
 protected:
     CommMessageOut *message_out() override {
         if (this->prepare)

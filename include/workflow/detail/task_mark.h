@@ -8,7 +8,6 @@ namespace detail {
 
 enum TaskKind {
     TASK_CLIENT,
-    TASK_SERVER,
     TASK_TIMER,
     TASK_COMPUTE, // go and thread tasks
     TASK_GRAPH,
