@@ -215,6 +215,7 @@ void CommServerMachine::abort_all(CommService *service, struct weft_poller *home
 void CommServerMachine::datagram(Communicator *comm, CommService *service,
                                  CommDatagramSocket *socket, const char *buf, size_t size,
                                  const struct sockaddr *from, socklen_t len) {
+    metric_add(METRIC_RECEIVED_BYTES, size);
     if (!is_admitted(service, from, len, nullptr))
         return;
     if (service->limits_.max_connections > 0 &&

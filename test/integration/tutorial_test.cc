@@ -74,6 +74,8 @@ TEST(Tutorial, BadCommandLines) {
         {"user_client", "127.0.0.1"},
         {"user_client", "127.0.0.1", "port", "text"},
         {"user_client", "127.0.0.1", "1"},
+        {"status_page"},
+        {"status_page", "port"},
         {"graph"},
         {"graph", "--help"},
     };
@@ -105,6 +107,24 @@ TEST(Tutorial, HelloWorld) {
     server.expect_clean_end(); // With a kept connection open.
     EXPECT_TRUE(idle.wait_closed());
     EXPECT_NE(std::string::npos, server.process().out().find("stopped"));
+}
+
+TEST(Tutorial, StatusPage) {
+    Server server("status_page");
+    ASSERT_NE(0, server.port());
+    const std::string end = " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    std::string answer = exchange(server.port(), "GET /wait/20" + end);
+    EXPECT_NE(std::string::npos, answer.find("waited 20 ms")) << answer;
+    answer = exchange(server.port(), "GET /wait/long" + end);
+    EXPECT_EQ(0u, answer.find("HTTP/1.1 400 ")) << answer;
+    answer = exchange(server.port(), "GET /status" + end);
+    EXPECT_NE(std::string::npos, answer.find("</html>"));
+    answer = exchange(server.port(), "GET /status/metrics" + end);
+    for (const char *line :
+         {"\nwaits_total{result=\"good\"} 1\n", "\nwaits_total{result=\"bad\"} 1\n",
+          "\nwaits_now 0\n", "\nwait_seconds_count 1\n"})
+        EXPECT_NE(std::string::npos, answer.find(line)) << line << answer;
+    server.expect_clean_end();
 }
 
 TEST(Tutorial, Wget) {
