@@ -452,6 +452,9 @@ public:
     uint64_t get_dropped_count() const;
 
 protected:
+    // Of a datagram service, while bound: to anybody. What the socket does not take waits, within
+    // bounds, or is dropped. 0, or -1 with errno: ENOTCONN when not bound, EMSGSIZE, ...
+    int send_datagram(const void *buf, size_t size, const struct sockaddr *to, socklen_t len);
     // Before bind: its connections are channels of that group, each made by new_channel(), and not
     // sequences of requests. The group must stay as long as the service is bound.
     void set_channels(CommChannelGroup *group) { this->channels_ = group; }

@@ -185,8 +185,7 @@ CommConnEntry *CommClientMachine::connect(Communicator *comm, CommTarget *target
     }
     if (ret == 0 && (conn = target->new_connection(fd)) != nullptr) {
         struct weft_poller *home = mpoller_pick(comm->pool_);
-        CommConnEntry *entry =
-            new (std::nothrow) CommClientEntry(comm, home, fd, machine, first);
+        CommConnEntry *entry = new (std::nothrow) CommClientEntry(comm, home, fd, machine, first);
         if (entry) {
             a32_add(&home->load, 1);
             if (kind.datagrams)

@@ -37,7 +37,7 @@ ssize_t reply_send(struct weft_link *link, const struct iovec *vectors, int coun
     const struct sockaddr *to;
     socklen_t len;
     link->peer->address->get_addr(&to, &len);
-    return link->peer->socket->send(vectors, count, to, len);
+    return link->peer->socket->send_to(vectors, count, to, len);
 }
 
 int reply_flush(struct weft_link *) { return 0; }
@@ -133,8 +133,8 @@ bool CommDatagramSocket::send_waiting() {
     return true;
 }
 
-ssize_t CommDatagramSocket::send(const struct iovec *vectors, int count, const struct sockaddr *to,
-                                 socklen_t len) {
+ssize_t CommDatagramSocket::send_to(const struct iovec *vectors, int count,
+                                    const struct sockaddr *to, socklen_t len) {
     Waiting *piece = nullptr;
     if (count > VECTORS && !(piece = Waiting::make(vectors, count, to, len)))
         return -1;

@@ -19,7 +19,8 @@ public:
 
     // Sends now, or later, or drops. -1 with errno when it cannot be sent at all (EMSGSIZE). Any
     // thread.
-    ssize_t send(const struct iovec *vectors, int count, const struct sockaddr *to, socklen_t len);
+    ssize_t send_to(const struct iovec *vectors, int count, const struct sockaddr *to,
+                    socklen_t len) override;
 
 private:
     struct Waiting;

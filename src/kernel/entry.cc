@@ -68,10 +68,10 @@ bool is_closing(const CommConnEntry *entry) {
 
 const char *CommConnEntry::state_name(State state) {
     static const char *const names[STATE_COUNT] = {
-        "connecting", "handshaking", "sending",     "receiving",   "parked",      "closing",
-        "accepted",   "filtering",   "handshaking", "awaiting",    "receiving",   "authenticating",
-        "serving",    "replying",    "lingering",   "closing",     "connecting",  "handshaking",
-        "upgrading",  "open",        "peer closed", "draining",    "half closed", "closing",
+        "connecting", "handshaking", "sending",     "receiving", "parked",      "closing",
+        "accepted",   "filtering",   "handshaking", "awaiting",  "receiving",   "authenticating",
+        "serving",    "replying",    "lingering",   "closing",   "connecting",  "handshaking",
+        "upgrading",  "open",        "peer closed", "draining",  "half closed", "closing",
     };
     return names[state];
 }

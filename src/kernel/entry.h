@@ -213,8 +213,8 @@ public:
         int first_ms;         // client
         uint32_t accepted_ms; // server: when, by a clock that begins anew every 49 days
     };
-    int keep_alive;     // ms, as the session asked; server: kept while the reply is under way
-    long long seq;      // sessions that were before the present one
+    int keep_alive; // ms, as the session asked; server: kept while the reply is under way
+    long long seq;  // sessions that were before the present one
     // server: since when it was idle, when it was put in order of that; client: when it had sent
     uint64_t listed_at;
     uint64_t deadline;

@@ -83,6 +83,11 @@ int CommListener::open(CommService *service, bool *own) {
     return -1;
 }
 
+ssize_t CommListener::send_to(const struct iovec *, int, const struct sockaddr *, socklen_t) {
+    errno = EOPNOTSUPP;
+    return -1;
+}
+
 void CommListener::start() { poller_do(poller, &start_order_); }
 
 void CommListener::run_start(struct weft_msg *msg, struct weft_poller *poller) {

@@ -40,6 +40,9 @@ public:
     // Somebody else listens on the same descriptors.
     void share_all();
     bool is_shared() const { return a32_load(&own_) == 0; }
+    // One datagram; any thread. -1 with errno.
+    virtual ssize_t send_to(const struct iovec *vectors, int count, const struct sockaddr *to,
+                            socklen_t len);
 
 protected:
     // Takes one newcomer. False when there is none.

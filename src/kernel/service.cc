@@ -106,9 +106,9 @@ CommConnection *CommTarget::new_connection(int) { return new (std::nothrow) Comm
 
 CommService::CommService()
     : bind_addr_(nullptr), addrlen_(0), listen_timeout_(-1), response_timeout_(-1),
-      ssl_accept_timeout_(-1), ssl_ctx_(nullptr), channels_(nullptr), site_(nullptr), listener_(nullptr),
-      refs_(0), lock_{0}, conn_count_(0), max_requests_(0), requests_(0), handed_over_(false),
-      draining_(false), dropped_(0), listening_now_(0) {
+      ssl_accept_timeout_(-1), ssl_ctx_(nullptr), channels_(nullptr), site_(nullptr),
+      listener_(nullptr), refs_(0), lock_{0}, conn_count_(0), max_requests_(0), requests_(0),
+      handed_over_(false), draining_(false), dropped_(0), listening_now_(0) {
     this->limits_.first_byte_timeout = 10000;
     this->limits_.head_timeout = 30000;
     this->limits_.min_receive_rate = 240;
@@ -197,6 +197,16 @@ int CommService::dup_listen_fd() const {
     HeldListener listener(this->ref_listener());
     errno = ENOTCONN;
     return listener ? sys_dup(listener->fd) : -1;
+}
+
+int CommService::send_datagram(const void *buf, size_t size, const struct sockaddr *to,
+                               socklen_t len) {
+    HeldListener listener(this->ref_listener());
+    errno = ENOTCONN;
+    if (!listener)
+        return -1;
+    struct iovec one = {const_cast<void *>(buf), size};
+    return listener->send_to(&one, 1, to, len) < 0 ? -1 : 0;
 }
 
 bool CommService::is_serving_here() const { return *sys_serving() == this; }

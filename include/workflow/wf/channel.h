@@ -227,6 +227,32 @@ private:
     CommChannelGroup *group_ = nullptr;
 };
 
+// The same for those that have many: what can be done with all of them, or with one of an id.
+class ChannelSet : public ChannelOwner {
+public:
+    // How many are there now.
+    size_t get_channel_count() { return this->group() ? this->group()->get_count() : 0; }
+    // At most `max` of them, in no order.
+    std::vector<ChannelPtr> get_channels(size_t max = SIZE_MAX);
+    // What they are like; those that end meanwhile are left out.
+    std::vector<ChannelInfo> get_channel_infos(size_t max = SIZE_MAX);
+    // Empty when there is none of that id, any more or here.
+    ChannelPtr find(ChannelId id) { return Channel::find(id, this->group()); }
+    // -1 with ENOENT, or as the channel has it.
+    int send(ChannelId id, std::string_view bytes, uint64_t type = 0);
+    int close(ChannelId id);
+
+    // The same message to all, or to some; it is framed once, shared and not copied, and each
+    // poller gets one order. In order with other broadcasts of this set, not with send().
+    int broadcast(std::string bytes, uint64_t type = 0);
+    int broadcast(const std::vector<ChannelPtr> &channels, std::string bytes, uint64_t type = 0);
+    // Bytes queued in all channels.
+    size_t get_backlog() { return this->group() ? this->group()->get_backlog() : 0; }
+
+private:
+    std::string *wrap(std::string &&bytes, uint64_t type);
+};
+
 } // namespace wf
 
 #endif
