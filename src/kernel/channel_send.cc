@@ -421,7 +421,9 @@ void CommChannelMachine::pause(CommChannelCore *core, bool paused) {
         core->halted = paused;
         core->was_paused = true;
         if (!paused) {
-            core->last_received = sys_now(); // its silence was our wish
+            core->last_received = core->last_moved = sys_now(); // its silence was our wish
+            if (entry->state >= CommConnEntry::C_OPEN)
+                renew_deadline(entry, core->last_received);
             wake(entry);
         }
     }

@@ -112,7 +112,7 @@ TEST_F(Channels, ACutMessageIsAnError) {
     client.half_close();
     EXPECT_EQ(client.read_all(), "");
     ASSERT_TRUE(record_.wait("closed " + std::to_string(CCR_BAD_MESSAGE)));
-    EXPECT_EQ(record_.count("error " + std::to_string(CCR_BAD_MESSAGE)), 1u);
+    EXPECT_EQ(record_.count("error " + std::to_string(CCR_BAD_MESSAGE)), 1u); // before the end
 }
 
 TEST_F(Channels, LongMessagesGrowWithWhatCame) {
@@ -403,7 +403,7 @@ TEST_F(Channels, BroadcastsKeepTheirOrder) {
     std::vector<wf::ChannelPtr> some = server_.get_channels(3);
     ASSERT_EQ(server_.broadcast(some, "some"), 0);
     for (raw::Socket &client : clients)
-        EXPECT_EQ(client.read_bytes(all.size()), all);
+        EXPECT_EQ(client.read_bytes(all.size()).substr(0, all.size()), all);
     for (const wf::ChannelPtr &channel : some)
         EXPECT_TRUE(eventually([&] { return channel->info().bytes_sent == all.size() + 5; }));
 }
