@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "integration/call.h"
+#include "integration/certificates.h"
 #include "integration/patience.h"
 #include "integration/peer.h"
 #include "integration/raw_socket.h"
@@ -270,6 +272,62 @@ TEST_F(StatusTest, ConnectionsOfAServer) {
     }
     EXPECT_EQ(1u, server_.get_connections(infos.data(), 1));
     EXPECT_EQ(0u, server_.get_connections(infos.data(), 0));
+}
+
+// Summed over the samples whose last label has that value, or over all.
+double value(const char *name, const std::string &label = "") {
+    double sum = 0;
+    for (const wf::MetricFamily &family : wf::collect()) {
+        for (const wf::MetricSample &sample : family.samples) {
+            bool fits =
+                label.empty() || (!sample.labels.empty() && sample.labels.back().second == label);
+            if (family.name == name && fits)
+                sum += sample.value + static_cast<double>(sample.histogram.count);
+        }
+    }
+    return sum;
+}
+
+// The client's side, in this very process: what is done, refused, and done again on a kept
+// connection.
+TEST_F(StatusTest, CountsClients) {
+    double ok = value("weft_client_requests_total", "ok");
+    double connects = value("weft_connects_total", "ok");
+    double failed = value("weft_connects_total", "failed");
+    double kept = value("weft_reused_connections_total");
+    double answers = value("weft_client_answer_duration_seconds");
+    for (int i = 0; i < 3; i++) {
+        Call call;
+        call.run(url("/good"));
+        EXPECT_EQ("/good", call.body);
+    }
+    EXPECT_EQ(ok + 3, value("weft_client_requests_total", "ok"));
+    EXPECT_EQ(connects + 1, value("weft_connects_total", "ok"));
+    EXPECT_EQ(kept + 2, value("weft_reused_connections_total"));
+    EXPECT_EQ(answers + 3, value("weft_client_answer_duration_seconds"));
+    EXPECT_GE(value("weft_connections", "parked"), 1);
+    unsigned short closed = raw::Listener().port();
+    Call call;
+    call.run("http://127.0.0.1:" + std::to_string(closed) + "/");
+    EXPECT_EQ(WFT_STATE_SYS_ERROR, call.state);
+    EXPECT_EQ(failed + 1, value("weft_connects_total", "failed"));
+}
+
+TEST_F(StatusTest, CountsHandshakes) {
+    Authority &ca = Authority::common();
+    Certificate own = ca.make("status");
+    Workshop secure;
+    ASSERT_TRUE(secure.start(own.cert, own.key));
+    double full = value("weft_tls_handshakes_total", "full");
+    double failed = value("weft_tls_handshakes_total", "failed");
+    for (int i = 0; i < 2; i++)
+        EXPECT_EQ("hello", curl({"--cacert", ca.file(), secure.url("/hello")}).out);
+    EXPECT_EQ(full + 2, value("weft_tls_handshakes_total", "full"));
+    EXPECT_EQ(failed, value("weft_tls_handshakes_total", "failed"));
+    raw::Socket plain = raw::Socket::connect(secure.port());
+    plain.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_TRUE(
+        eventually([&] { return value("weft_tls_handshakes_total", "failed") == failed + 1; }));
 }
 
 } // namespace
