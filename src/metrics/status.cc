@@ -21,7 +21,6 @@ namespace wf {
 namespace {
 
 using detail::append_json;
-using detail::append_number;
 
 std::string address_text(const struct sockaddr_storage &address) {
     char host[INET6_ADDRSTRLEN] = "";
