@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <sstream>
 #include <vector>
 
@@ -47,7 +48,10 @@ protected:
     void TearDown() override { server_.stop(); }
 
     void serve(WFHttpTask *task) {
-        if (wf::serve_status(task, options_))
+        std::unique_lock<std::mutex> lock(mutex_);
+        wf::StatusOptions options = options_;
+        lock.unlock();
+        if (wf::serve_status(task, options))
             return;
         std::string target = task->get_req()->get_request_uri();
         if (target == "/bad")
@@ -70,7 +74,13 @@ protected:
         return read_lines(result.out);
     }
 
-    wf::StatusOptions options_;
+    void change(void (*how)(wf::StatusOptions *)) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        how(&options_);
+    }
+
+    std::mutex mutex_;
+    wf::StatusOptions options_; // under the mutex: workers read them
     WFHttpServer server_;
     unsigned short port_ = 0;
 };
@@ -163,7 +173,7 @@ TEST_F(StatusTest, ThePage) {
 TEST_F(StatusTest, OtherPathsAreThePrograms) {
     for (const char *path : {"/statusx", "/status/other", "/stat", "/", "/status//json"})
         EXPECT_EQ(path, curl({"--path-as-is", url(path)}).out);
-    options_.path = "/";
+    change([](wf::StatusOptions *options) { options->path = "/"; });
     EXPECT_NE(std::string::npos, curl({url("/")}).out.find("<!DOCTYPE html>"));
     EXPECT_NE(std::string::npos, curl({url("/json")}).out.find("{\"title\""));
     EXPECT_EQ("/status", curl({url("/status")}).out);
@@ -235,7 +245,9 @@ TEST_F(StatusTest, JsonTellsConnectionsAndSlowRequests) {
 }
 
 TEST_F(StatusTest, WhatIsNotToBeShown) {
-    options_.show_connections = options_.show_slow_requests = false;
+    change([](wf::StatusOptions *options) {
+        options->show_connections = options->show_slow_requests = false;
+    });
     std::string text = curl({url("/status/json")}).out;
     EXPECT_EQ(std::string::npos, text.find("127.0.0.1"));
     Json json(text);
