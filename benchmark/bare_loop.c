@@ -7,9 +7,10 @@
 // Each thread owns a listener (SO_REUSEPORT), an epoll instance and its connections; no thread
 // touches what another owns.
 //
-//   bare_loop -p PORT [-t THREADS] [-b BODY_BYTES] [-a FIRST_CPU] [-c]
+//   bare_loop -p PORT [-t THREADS] [-b BODY_BYTES] [-a FIRST_CPU] [-c] [-e]
 //     -a  pin thread i to processor FIRST_CPU + i
 //     -c  say "Connection: close" and close after the first answer
+//     -e  no HTTP: send back what has come, for small messages that the socket takes at once
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -50,6 +51,7 @@ static struct {
     int body;
     int first_cpu;
     bool closing;
+    bool echo;
 } option = {.threads = 1, .body = 13, .first_cpu = -1};
 
 static struct conn conns[MAX_CONNECTIONS];
@@ -199,6 +201,9 @@ static bool serve(int ep, int fd, uint32_t events, char *buffer) {
     if (got <= 0) {
         return got < 0 && errno == EAGAIN;
     }
+    if (option.echo) {
+        return send(fd, buffer, (size_t)got, MSG_NOSIGNAL) == got;
+    }
     conn->unsent += count_requests(conn, buffer, (size_t)got) * answer_size;
     return conn->unsent == 0 || send_owed(ep, fd);
 }
@@ -238,7 +243,7 @@ int main(int argc, char **argv) {
     pthread_t thread;
     int opt;
 
-    while ((opt = getopt(argc, argv, "p:t:b:a:c")) != -1) {
+    while ((opt = getopt(argc, argv, "p:t:b:a:ce")) != -1) {
         switch (opt) {
         case 'p':
             option.port = (uint16_t)atoi(optarg);
@@ -255,8 +260,12 @@ int main(int argc, char **argv) {
         case 'c':
             option.closing = true;
             break;
+        case 'e':
+            option.echo = true;
+            break;
         default:
-            fprintf(stderr, "usage: %s -p port [-t threads] [-b bytes] [-a cpu] [-c]\n", argv[0]);
+            fprintf(stderr, "usage: %s -p port [-t threads] [-b bytes] [-a cpu] [-c] [-e]\n",
+                    argv[0]);
             return 2;
         }
     }

@@ -9,10 +9,11 @@
 // begins and ends, and reads the server's clock at those two moments.
 //
 //   load -p PORT [-c CONNECTIONS] [-t THREADS] [-d SECONDS] [-w WARM_SECONDS] [-P PID,PID,...]
-//        [-u PATH] [-s SLOW_PATH -n EVERY] [-r RATE] [-H] [-k]
+//        [-u PATH] [-s SLOW_PATH -n EVERY] [-r RATE] [-H] [-k] [-e BYTES]
 //     -s, -n  every EVERY-th request goes to SLOW_PATH and is counted apart
 //     -H      requests of the size a browser sends
 //     -k      a new connection for each request
+//     -e      no HTTP: messages of so many bytes, which the server sends back
 //
 // Prints one JSON object. An answer that does not begin with "HTTP/1.1 200" is an error, and so is
 // a connection that ends early.
@@ -70,6 +71,7 @@ static struct {
     double seconds, warm, rate;
     const char *path, *slow_path;
     bool browser, fresh;
+    int echo;
     pid_t pids[MAX_PIDS];
     int pid_count;
 } option = {.conns = 64, .threads = 1, .seconds = 2, .warm = 0.3, .path = "/"};
@@ -107,6 +109,15 @@ static int64_t server_ns(void) {
         }
     }
     return sum;
+}
+
+static void build_message(struct request *request, size_t size) {
+    if (size == 0 || size > sizeof request->text) {
+        fprintf(stderr, "load: messages have 1 to %zu bytes\n", sizeof request->text);
+        exit(2);
+    }
+    memset(request->text, 'm', size);
+    request->size = request->answer_size = size;
 }
 
 static void build_request(struct request *request, const char *path) {
@@ -266,7 +277,7 @@ static void readable(struct worker *worker, int index, char *buffer) {
         ended(worker, index);
         return;
     }
-    if (conn->got == 0 && (got < 12 || memcmp(buffer, "HTTP/1.1 200", 12) != 0)) {
+    if (!option.echo && conn->got == 0 && (got < 12 || memcmp(buffer, "HTTP/1.1 200", 12) != 0)) {
         worker->errors++;
     }
     conn->got += (size_t)got;
@@ -394,7 +405,7 @@ static void read_pids(char *text) {
 static void read_options(int argc, char **argv) {
     int opt;
 
-    while ((opt = getopt(argc, argv, "p:c:t:d:w:P:u:s:n:r:Hk")) != -1) {
+    while ((opt = getopt(argc, argv, "p:c:t:d:w:P:u:s:n:r:Hke:")) != -1) {
         switch (opt) {
         case 'p':
             option.port = (uint16_t)atoi(optarg);
@@ -429,6 +440,9 @@ static void read_options(int argc, char **argv) {
         case 'k':
             option.fresh = true;
             break;
+        case 'e':
+            option.echo = atoi(optarg);
+            break;
         case 'P':
             read_pids(optarg);
             break;
@@ -453,8 +467,12 @@ int main(int argc, char **argv) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
-    build_request(&fast_request, option.path);
-    learn_answer(&fast_request);
+    if (option.echo) {
+        build_message(&fast_request, (size_t)option.echo);
+    } else {
+        build_request(&fast_request, option.path);
+        learn_answer(&fast_request);
+    }
     if (option.slow_path) {
         build_request(&slow_request, option.slow_path);
         learn_answer(&slow_request);

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+import cases_channel
 import cases_counts
 import cases_http
 import cases_tasks
@@ -14,7 +15,7 @@ import table
 from bench import Bench, Row
 from processes import Failed
 
-GROUPS = (cases_http, cases_counts, cases_tls, cases_tasks)
+GROUPS = (cases_http, cases_channel, cases_counts, cases_tls, cases_tasks)
 
 
 def read_arguments():

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "kernel/channel.h"
+#include "kernel/metrics.h"
 #include "workflow/detail/container_of.h"
 
 namespace {
@@ -439,7 +440,9 @@ void CommChannelMachine::end(CommConnEntry *entry, CommCloseReason reason, int e
     entry->close_reason = static_cast<uint8_t>(reason);
     if (entry->service)
         CommServerMachine::count(entry->service, reason);
-    else if (core && core->was_established)
+    else
+        metric_inc(METRIC_CLOSES + static_cast<unsigned>(reason));
+    if (!entry->service && core && core->was_established)
         CommClientMachine::keep_tls_session(entry);
     if (core) {
         core->error = error ? error : core->error ? core->error : error_of(reason);

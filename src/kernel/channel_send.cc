@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernel/channel.h"
+#include "kernel/metrics.h"
 
 namespace {
 
@@ -97,6 +98,7 @@ IoResult CommChannelMachine::put(CommConnEntry *entry, struct iovec *vectors, in
             return errno == EAGAIN ? IoResult::BLOCKED : IoResult::FAILED;
         }
         size_t bytes = static_cast<size_t>(n);
+        metric_add(METRIC_SENT_BYTES, bytes);
         *moved += bytes;
         while (count > 0 && bytes >= vectors->iov_len) {
             bytes -= vectors->iov_len;

@@ -126,6 +126,20 @@ constexpr const char *REASONS[] = {
     "refused_filter",
     "overloaded",
     "no_memory",
+    "send_stalled",
+    "slow_send",
+    "first_message_timeout",
+    "too_old",
+    "refused_auth",
+    "auth_timeout",
+    "closed",
+    "reset",
+    "finish_timeout",
+    "silent",
+    "backlog_full",
+    "connect_failed",
+    "connect_timeout",
+    "self_connected",
 };
 static_assert(int{CCR_COUNT} <= int{METRIC_REASONS});
 
