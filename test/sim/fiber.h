@@ -64,6 +64,7 @@ struct Fiber {
     const void *serving = nullptr;
     struct SubTaskFrame *task_frame = nullptr;
     unsigned locks = 0; // held now
+    uint64_t clock = 0; // when it last looked
 
     explicit Fiber(void (*entry)()) : context(entry) {}
 };

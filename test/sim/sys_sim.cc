@@ -302,9 +302,9 @@ int sys_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data) {
 }
 
 int sys_epoll_wait(int epfd, struct epoll_event *events, int max, uint64_t timeout_ns) {
-    // Who loses the processor at this very point sleeps that much longer on a real system; the
-    // checks would take that for a deadline that was missed.
-    sim::Time until = timeout_ns == SYS_FOREVER ? sim::NEVER : world->now + timeout_ns;
+    // Who loses the processor between a look at the clock and here sleeps that much longer on a
+    // real system; the checks would take that for a deadline that was missed.
+    sim::Time until = timeout_ns == SYS_FOREVER ? sim::NEVER : world->current()->clock + timeout_ns;
     world->point(sim::AT_CALL);
     auto epoll = net->as<sim::Epoll>(epfd);
     if (timeout_ns != SYS_FOREVER && timeout_ns != 0 && world->rng.percent(30))
@@ -340,6 +340,8 @@ void sys_eventfd_drain(int fd) { net->as<sim::EventCounter>(fd)->count = 0; }
 
 uint64_t sys_now(void) {
     world->point(sim::AT_CALL);
+    if (world->current())
+        world->current()->clock = world->now;
     return world->now;
 }
 
