@@ -409,7 +409,7 @@ void Program::operation() {
             server->drain(rng.number(-1, 2));
         break;
     case 10:
-        if (polite || rng.percent(70))
+        if (polite || server->holding || rng.percent(70))
             break;
         if (server->bound)
             this->unbind(server);
