@@ -108,7 +108,10 @@ public:
             sockets.send_buffer = 4096;
         server_.set_socket_options(&sockets);
         if (row.reason == CCR_AUTH_TIMEOUT)
-            server_.set_authenticator([this](wf::AuthRequest request) { held_ = request; });
+            server_.set_authenticator([this](wf::AuthRequest request) {
+                std::lock_guard<std::mutex> lock(mutex_);
+                held_ = std::move(request);
+            });
     }
 
     void run(const Certificate &certificate) {
@@ -135,7 +138,10 @@ public:
             EXPECT_LE(seconds, limit + first + SLACK) << row_.name;
         }
         tell(row_.name + ": cut after " + std::to_string(seconds) + " s");
-        held_ = wf::AuthRequest();
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            held_ = wf::AuthRequest();
+        }
         server_.stop();
     }
 
@@ -164,7 +170,8 @@ private:
     }
 
     const Row &row_;
-    wf::AuthRequest held_;
+    std::mutex mutex_;
+    wf::AuthRequest held_; // under it
     LimitedServer server_;
     std::string heard_;
     size_t sent_ = 0, read_ = 0;
