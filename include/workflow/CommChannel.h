@@ -118,9 +118,10 @@ public:
     // close() that makes the peer see a reset.
     void reset();
 
-    // Nothing is handed to receive() from when the call returns until start_read(); inside
-    // receive() that function should return. The system goes on to take bytes until its buffers are
-    // full, so the peer feels it. An end or a break of the connection may be found late.
+    // Nothing more is handed to receive() until start_read(), once a call of it that is under way
+    // has returned, which it should do soon (may_receive). The system goes on to take bytes until
+    // its buffers are full, so the peer feels it. An end or a break of the connection may be found
+    // late.
     void stop_read();
     void start_read();
 

@@ -168,6 +168,7 @@ private:
     static Step step(CommConnEntry *entry, bool *here) WEFT_TSA(requires_capability(entry->mutex));
     static bool begin_program(CommConnEntry *entry, bool *here)
         WEFT_TSA(requires_capability(entry->mutex));
+    static void look_at_limits(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static bool has_event(const CommChannelCore *core);
     static CommChannelEvent take_event(CommChannelCore *core);
     static Step tell(CommConnEntry *entry, bool *here) WEFT_TSA(requires_capability(entry->mutex));

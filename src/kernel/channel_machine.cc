@@ -74,6 +74,7 @@ void CommChannelMachine::run_here(CommConnEntry *entry, bool here) {
     Step result = AGAIN;
     for (int steps = 0; result == AGAIN; steps++) {
         write(entry);
+        look_at_limits(entry);
         if (entry->busy)
             break;
         if (steps == MAX_STEPS) {
@@ -113,9 +114,9 @@ void CommChannelMachine::run_delivery(struct weft_job *job) {
 CommChannelMachine::Step CommChannelMachine::step(CommConnEntry *entry, bool *here) {
     CommChannelCore *core = entry->channel;
     if (entry->state == CommConnEntry::C_CLOSING)
-        return entry->closed && !entry->over ? tell_closed(entry, here) : REST;
-    if (entry->aborted) {
-        end(entry, entry->send_error ? CCR_NO_MEMORY : CCR_ABORTED, entry->send_error);
+        return entry->gone && !entry->over ? tell_closed(entry, here) : REST;
+    if (entry->aborted) { // while it was connecting
+        end(entry, CCR_ABORTED, entry->send_error);
         return AGAIN;
     }
     if (core && core->unwanted) {
@@ -146,6 +147,19 @@ CommChannelMachine::Step CommChannelMachine::step(CommConnEntry *entry, bool *he
     if (has_event(core))
         return tell(entry, here);
     return read(entry, here);
+}
+
+// What holds whether or not the program has the channel in its hand: the end of the engine, which a
+// program that blocks must not hold up, and the limits on what is sent.
+void CommChannelMachine::look_at_limits(CommConnEntry *entry) {
+    if (entry->state < CommConnEntry::C_UPGRADING || entry->state == CommConnEntry::C_CLOSING)
+        return;
+    if (entry->aborted) {
+        end(entry, entry->send_error ? CCR_NO_MEMORY : CCR_ABORTED, entry->send_error);
+    } else if (entry->timed_out) {
+        entry->timed_out = false;
+        time_out(entry);
+    }
 }
 
 // Sets `busy`, for the program's code to be run by this thread, or by the one that will take it
@@ -321,6 +335,7 @@ void CommChannelMachine::establish(CommConnEntry *entry) {
         entry->set_state(CommConnEntry::C_OPEN);
     core->tell_established = core->was_established = true;
     core->last_received = core->last_moved = core->beat_at = core->opened_at = now;
+    core->bytes_received += entry->input_size();
     core->group->add(core);
     entry->readable = true; // what came with the handshake, or behind the last message
     if (core->ending)
@@ -336,9 +351,6 @@ void CommChannelMachine::open(CommConnEntry *entry) {
 }
 
 int CommChannelMachine::bind(CommChannelCore *core, CommConnEntry *entry, CommChannelGroup *group) {
-    core->id = channel_table_add(core, entry->poller->index);
-    if (core->id == 0)
-        return -1;
     const struct sockaddr *peer;
     socklen_t len;
     entry->target->get_addr(&peer, &len);
@@ -347,9 +359,14 @@ int CommChannelMachine::bind(CommChannelCore *core, CommConnEntry *entry, CommCh
     core->opened_at = sys_now();
     core->group = group;
     core->backlog = BacklogRule(core->options().backlog_limit, core->options().min_send_rate);
+    core->entry = entry;
+    core->id = channel_table_add(core, entry->poller->index); // from here on it may be found
+    if (core->id == 0) {
+        core->entry = nullptr;
+        return -1;
+    }
     group->ref();
     entry->ref();
-    core->entry = entry;
     return 0;
 }
 

@@ -227,8 +227,9 @@ void CommChannelMachine::renew_deadline(CommConnEntry *entry, uint64_t now) {
         when = entry_min(when, find_receive_limit(entry, &reason));
         when = entry_min(when, entry_after(core->last_moved, options.idle_timeout));
     }
-    // What has passed and did not count, since there was something to read, is looked at again.
-    entry->set_deadline(std::max(when, now + SECOND_NS / 20));
+    // What has passed and did not count, since there was something to read, or the program had the
+    // channel in its hand, is looked at again.
+    entry->set_deadline(when <= now ? now + SECOND_NS : when);
 }
 
 // CCR_COUNT: none.
@@ -248,7 +249,7 @@ CommCloseReason CommChannelMachine::find_overdue(CommConnEntry *entry, uint64_t 
     if (verdict != BacklogRule::OK)
         return verdict == BacklogRule::STALLED ? CCR_SEND_STALLED : CCR_SLOW_SEND;
     // What the peer has said and nobody has looked at yet speaks for it.
-    if (core->read_paused || entry->readable)
+    if (core->read_paused || entry->readable || entry->busy)
         return CCR_COUNT;
     if (find_receive_limit(entry, &reason) <= now)
         return reason;
