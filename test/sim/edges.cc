@@ -15,6 +15,7 @@
 namespace sim {
 
 EdgeCounts *edges;
+static_assert(CommConnEntry::STATE_COUNT <= sizeof edges->crossed / sizeof edges->crossed[0]);
 
 void print_edges() {
     int legal = 0, never = 0;

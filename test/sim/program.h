@@ -191,7 +191,7 @@ extern std::function<void()> toy_user_code;
 // edges.cc: how often each edge of the machines' tables was crossed, in memory that outlives a
 // crash.
 struct EdgeCounts {
-    uint64_t crossed[16][16];
+    uint64_t crossed[32][32];
 };
 extern EdgeCounts *edges;
 void print_edges();
