@@ -7,8 +7,11 @@
 // The first request must be whole by then. The entry keeps 32 bits of when it was accepted, which
 // is enough for limits below 24 days.
 uint64_t CommServerMachine::first_message_end(const CommConnEntry *entry, uint64_t now) {
-    int limit = entry->service->limits_.first_message_timeout;
+    const CommServiceLimits &limits = entry->service->limits_;
+    int limit = limits.first_message_timeout;
     if (limit < 0 || entry->seq > 0)
+        return ENTRY_NEVER;
+    if (entry->has_head && limits.min_receive_rate > 0) // an upload may take as long as it moves
         return ENTRY_NEVER;
     uint64_t now_ms = now / 1000000u;
     uint32_t passed = static_cast<uint32_t>(now_ms) - entry->accepted_ms;

@@ -127,7 +127,7 @@ TEST(ConnectionTables, EachStateOfATimerHasItsRow) {
 
 TEST(ConnectionTables, EachReasonOfClosingHasItsRow) {
     std::vector<std::string> reasons =
-        names_of("include/workflow/Communicator.h", "enum CommCloseReason {", "CCR_COUNT");
+        names_of("include/workflow/CommOptions.h", "enum CommCloseReason {", "CCR_COUNT");
     EXPECT_EQ(reasons.size(), static_cast<size_t>(CCR_COUNT));
     EXPECT_EQ(rows_of(section("reasons")), reasons);
 }
