@@ -3,7 +3,9 @@
 //
 // While more than a limit is unsent, a sample is taken every five seconds. One in which nearly
 // nothing has moved is *stalled*; one in which the backlog has not shrunk enough is *slow*. Three
-// stalled ones in a row, or twelve slow ones, are too many. At or below the limit all is forgotten.
+// stalled ones in a row, or twelve slow ones, are too many; and so are twelve that together have
+// moved less than the rate asks for, since a peer that reads a little lets the system take much at
+// once and then nothing for long. At or below the limit all is forgotten.
 //
 // The backlog of a sample is compared with the smallest one since: a sender that fills it up again
 // whenever it has become small enough has a peer that takes enough. So a backlog that came back to
@@ -62,6 +64,7 @@ public:
         bool held = moved_ >= enough_ && smallest_ <= smallest_before_;
         stalled_ = moved_ < BACKLOG_STALLED ? stalled_ + 1 : 0;
         slow_ = shrank || held ? 0 : slow_ + 1;
+        bool crept = count(moved_) < enough_ * BACKLOG_MOST_SLOW;
         next_ = now + BACKLOG_SAMPLE_NS;
         before_ = backlog;
         smallest_before_ = smallest_;
@@ -69,13 +72,25 @@ public:
         moved_ = 0;
         if (stalled_ >= BACKLOG_MOST_STALLED)
             return STALLED;
-        return slow_ >= BACKLOG_MOST_SLOW ? SLOW : OK;
+        return slow_ >= BACKLOG_MOST_SLOW || crept ? SLOW : OK;
     }
 
 private:
     BacklogRule(const BacklogRule &other, uint64_t now, size_t backlog)
         : limit_(other.limit_), enough_(other.enough_), next_(now + BACKLOG_SAMPLE_NS),
           before_(backlog), smallest_(backlog) {}
+
+    // What the last twelve samples have moved; SIZE_MAX while there are fewer.
+    size_t count(size_t moved) {
+        history_[samples_ % BACKLOG_MOST_SLOW] =
+            moved < UINT32_MAX ? static_cast<uint32_t>(moved) : UINT32_MAX;
+        if (++samples_ < BACKLOG_MOST_SLOW)
+            return SIZE_MAX;
+        size_t sum = 0;
+        for (uint32_t one : history_)
+            sum += one;
+        return sum;
+    }
 
     size_t limit_;
     size_t enough_;                  // must move in a sample
@@ -85,6 +100,8 @@ private:
     size_t smallest_before_ = 0;     // and the smallest in the sample before that
     size_t moved_ = 0;               // since the last sample
     uint8_t stalled_ = 0, slow_ = 0; // samples in a row
+    uint32_t samples_ = 0;           // in all
+    uint32_t history_[BACKLOG_MOST_SLOW] = {};
 };
 
 #endif

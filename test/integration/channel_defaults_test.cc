@@ -36,14 +36,6 @@ protected:
     unsigned short port_ = 0;
 };
 
-// Until the server says it has cut so many; the seconds that took.
-double wait_for(wf::TcpServer &server, CommCloseReason reason, uint64_t times, int limit_ms) {
-    Clock::time_point begin = Clock::now();
-    EXPECT_TRUE(eventually([&] { return server.get_close_count(reason) >= times; }, limit_ms))
-        << reason << ": " << server.get_close_count(reason) << " of " << times;
-    return seconds_since(begin);
-}
-
 } // namespace
 
 // 200 that drip, 100 that are silent: all are cut within 35 s, and who is honest notices nothing.
@@ -83,7 +75,8 @@ TEST_F(Defaults, SlowlorisAndSilence) {
     server.stop();
 }
 
-// 50 that never read what they are sent, 100 MB each: cut by the backlog rule within 20 s. Where
+// 50 that never read what they are sent, 100 MB each: cut by the backlog rule, 15 s after
+// the system took the last of it. Where
 // the sender obeys the marks, memory stays below them; where it does not, below the limit of all.
 TEST_F(Defaults, FiftyThatNeverRead) {
     constexpr size_t EACH = 100u << 20, BLOCK = 1u << 20, MARK = 4u << 20;
@@ -122,7 +115,7 @@ TEST_F(Defaults, FiftyThatNeverRead) {
     EXPECT_EQ(cut(obeying), 50u);
     EXPECT_EQ(cut(pouring), 50u);
     EXPECT_EQ(obeying.get_close_count(CCR_BACKLOG_FULL), 0u);
-    EXPECT_LT(took, 25);
+    EXPECT_LT(took, 35);
     EXPECT_LE(obeyed, 50 * (MARK + BLOCK));
     // The default of a server, and what its threads may add before it is seen.
     EXPECT_LE(poured, (256u << 20) + 32 * BLOCK);
@@ -151,7 +144,17 @@ TEST_F(Defaults, AReaderOfOneKilobyteASecond) {
         while (!over && (read(slow.fd(), buf, sizeof buf) > 0 || errno == EAGAIN))
             poll(nullptr, 0, 1000);
     });
-    double took = wait_for(server, CCR_SLOW_SEND, 1, 90000);
+    // The system hands on what is read in pieces of 64 KB on this device, so that one may seem to
+    // stand still as well.
+    Clock::time_point begin = Clock::now();
+    EXPECT_TRUE(eventually(
+        [&] {
+            return server.get_close_count(CCR_SLOW_SEND) +
+                       server.get_close_count(CCR_SEND_STALLED) ==
+                   1;
+        },
+        90000));
+    double took = seconds_since(begin);
     EXPECT_LE(took, 65);
     tell("a reader of 1 KB/s was cut after " + std::to_string(took) + " s");
     over = true;

@@ -194,8 +194,8 @@ std::vector<Row> rows() {
          [](P p, L) { p->peer_response_timeout = 1000; }},
         {"whole message", CCR_MESSAGE_TIMEOUT, 0, 2, A_HEAD, 1000, 0, TOO_LATE, // no default
          [](P p, L) { p->receive_timeout = 2000; }},
-        {"first message", CCR_FIRST_MESSAGE_TIMEOUT, 60, 2, A_HEAD, 1000, 0, TOO_LATE,
-         [](P, L l) { l->first_message_timeout = 2000; }},
+        {"first message", CCR_FIRST_MESSAGE_TIMEOUT, 0, 2, HALF_A_HEAD, 10, 0, TOO_LATE,
+         [](P, L l) { l->first_message_timeout = 2000; }}, // the default of a head comes first
         {"rate of a body", CCR_SLOW_RECEIVE, 5, 5, A_HEAD, 10, 0, TOO_LATE, nullptr},
         {"idle", CCR_IDLE_TIMEOUT, 60, 1, ASK, 0, 0, "HTTP/1.1 200 ",
          [](P p, L) { p->keep_alive_timeout = 1000; }},

@@ -113,7 +113,7 @@ TEST(Backlog, ThreeMustBeInARow) {
     Sender sender(KIB * KIB);
     for (int i = 0; i < 5; i++) {
         EXPECT_EQ(sender.run(10, 0), -1);
-        EXPECT_EQ(sender.run(5, 5000), -1);
+        EXPECT_EQ(sender.run(5, 5 * RATE), -1);
     }
     EXPECT_EQ(sender.run(100, 0), 15);
 }
@@ -130,12 +130,22 @@ TEST(Backlog, LittleMovesForTwelveSamples) {
 }
 
 TEST(Backlog, TwelveMustBeInARow) {
-    Sender sender(KIB * KIB);
+    Sender sender(4 * KIB * KIB);
     for (int i = 0; i < 5; i++) {
         EXPECT_EQ(sender.run(55, 1000), -1);
-        EXPECT_EQ(sender.run(5, RATE), -1);
+        EXPECT_EQ(sender.run(5, 12 * RATE), -1);
     }
     EXPECT_EQ(sender.run(100, 1000), 60);
+}
+
+// One good sample among twelve does not make up for the others, unless it is that good.
+TEST(Backlog, TwelveTogetherMustHaveTheRate) {
+    Sender sender(4 * KIB * KIB);
+    EXPECT_EQ(sender.run(5, 100 * RATE), -1); // what the system takes at the beginning
+    EXPECT_EQ(sender.run(50, 1000), -1);
+    EXPECT_EQ(sender.run(5, 2 * RATE), -1);
+    EXPECT_EQ(sender.run(100, 1000), 5);
+    EXPECT_EQ(sender.verdict, BacklogRule::SLOW);
 }
 
 TEST(Backlog, BelowTheLimitAllIsForgotten) {

@@ -57,7 +57,10 @@ protected:
 };
 
 TEST_P(ServerLimits, TheFirstMessageMustBeWholeInTime) {
-    bind([](CommServiceLimits *l) { l->first_message_timeout = 50; });
+    bind([](CommServiceLimits *l) {
+        l->first_message_timeout = 50;
+        l->min_receive_rate = 0;
+    });
     Peer peer = connect();
     ASSERT_TRUE(peer.send(Message::frame(std::string(100, 'x')).substr(0, 50)));
     EXPECT_EQ(peer.until_end(), "no");
@@ -66,8 +69,24 @@ TEST_P(ServerLimits, TheFirstMessageMustBeWholeInTime) {
     EXPECT_TRUE(counts(CCR_FIRST_MESSAGE_TIMEOUT, 1));
 }
 
-TEST_P(ServerLimits, BytesNowAndThenDoNotHelp) {
+// Where the head is known to be whole, the minimum rate is what protects.
+TEST_P(ServerLimits, AnUploadMayTakeAsLongAsItMoves) {
     bind([](CommServiceLimits *l) { l->first_message_timeout = 50; });
+    Peer peer = connect();
+    std::string bytes = Message::frame(std::string(100, 'x'));
+    ASSERT_TRUE(peer.send(bytes.substr(0, 50)));
+    pass(150);
+    ASSERT_TRUE(peer.send(bytes.substr(50)));
+    EXPECT_EQ(peer.frame(), std::string(100, 'x'));
+    peer.close();
+    EXPECT_TRUE(counts(CCR_PEER_CLOSED, 1));
+}
+
+TEST_P(ServerLimits, BytesNowAndThenDoNotHelp) {
+    bind([](CommServiceLimits *l) {
+        l->first_message_timeout = 50;
+        l->min_receive_rate = 0;
+    });
     Peer peer = connect();
     bool ok = peer.send(std::string("\0\7\0\0", 4));
     while (ok && service.get_close_count(CCR_FIRST_MESSAGE_TIMEOUT) == 0 && abandoned == 0) {
