@@ -1,0 +1,20 @@
+// Weft - integration: processes that end while channels are open
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <string>
+
+#include "integration/peer.h"
+
+TEST(ChannelExit, MainReturns) {
+    peer::Result result = peer::run({WEFT_CHANNEL_EXIT_PROGRAM, "return"}, 30000);
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(result.out, "closed by the end\nclosed by the end\n");
+    EXPECT_EQ(result.err, "");
+}
+
+// An event that does not return must not be waited for.
+TEST(ChannelExit, ExitInAnEvent) {
+    peer::Result result = peer::run({WEFT_CHANNEL_EXIT_PROGRAM, "event"}, 30000);
+    EXPECT_EQ(result.status, 7) << result.err;
+    EXPECT_EQ(result.err, "");
+}
