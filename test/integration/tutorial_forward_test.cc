@@ -237,6 +237,7 @@ TEST(Forwarding, ManyConnections) {
     TutorialServer server({"port_forwarder", "0", "127.0.0.1", std::to_string(target.port())});
     ASSERT_NE(server.port(), 0);
     std::vector<std::thread> threads;
+    threads.reserve(THREADS);
     for (int t = 0; t < THREADS; t++) {
         threads.emplace_back([&, t] {
             for (int i = 0; i < ROUNDS; i++) {
