@@ -173,6 +173,7 @@ private:
     CommChannel &operator=(const CommChannel &) = delete;
 
     struct CommChannelCore *core_; // owned; NULL when there was no memory
+    std::atomic<uint32_t> refs_;
     friend class CommChannelMachine;
     friend class CommChannelGroup;
     friend class CommServerMachine;

@@ -8,13 +8,13 @@
 
 #include "kernel/tls_context.h"
 
-CommChannel::CommChannel() : core_(new (std::nothrow) CommChannelCore(this)) {}
+CommChannel::CommChannel() : core_(new (std::nothrow) CommChannelCore(this)), refs_(1) {}
 
 CommChannel::~CommChannel() {
     CommChannelCore *core = this->core_;
     if (core && core->entry) {
         core->group->unref();
-        core->entry->unref(); // of one that has ended only the memory is left
+        core->entry.load()->unref(); // of one that has ended only the memory is left
     }
     delete core;
 }
@@ -100,12 +100,12 @@ void CommChannel::start_read() {
         CommChannelMachine::pause(this->core_, false);
 }
 
-uint64_t CommChannel::get_id() const { return this->core_ ? this->core_->id : 0; }
+uint64_t CommChannel::get_id() const { return this->core_ ? this->core_->id.load() : 0; }
 
 size_t CommChannel::get_queued() const { return this->core_ ? this->core_->queued.load() : 0; }
 
 CommChannelGroup *CommChannel::get_group() const {
-    return this->core_ ? this->core_->group : nullptr;
+    return is_bound(this->core_) ? this->core_->group : nullptr;
 }
 
 bool CommChannel::may_receive() const { return !this->core_->halted; }
@@ -113,7 +113,7 @@ bool CommChannel::may_receive() const { return !this->core_->halted; }
 void CommChannel::count_message() { this->core_->messages++; }
 
 CommConnection *CommChannel::get_connection() const {
-    return is_bound(this->core_) ? this->core_->entry->conn : nullptr;
+    return is_bound(this->core_) ? this->core_->entry.load()->conn : nullptr;
 }
 
 int CommChannel::finish(const char *, size_t) { return 0; }
@@ -125,10 +125,10 @@ int CommChannel::append(CommMessageIn *message, const char *buf, size_t *size) {
 
 int CommChannel::finish(CommMessageIn *message) { return message->finish(); }
 
-void CommChannel::ref() { this->core_->refs++; }
+void CommChannel::ref() { this->refs_++; }
 
 void CommChannel::unref() {
-    if (!this->core_ || --this->core_->refs == 0)
+    if (--this->refs_ == 0)
         delete this;
 }
 

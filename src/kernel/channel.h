@@ -61,10 +61,10 @@ struct CommChannelCore {
     explicit CommChannelCore(CommChannel *channel_in) : channel(channel_in) {}
 
     CommChannel *const channel;
-    CommConnEntry *entry = nullptr;    // counted; set once, before anybody else sees it
-    CommChannelGroup *group = nullptr; // counted; likewise
-    uint64_t id = 0;                   // likewise
-    std::atomic<uint32_t> refs{1};
+    CommChannelGroup *group = nullptr; // counted; set once, before `entry`
+    std::atomic<uint64_t> id{0};       // likewise
+    // Counted; set once, under its lock. The program may hold the channel, and use it, before.
+    std::atomic<CommConnEntry *> entry{nullptr};
     std::atomic<bool> halted{false}; // what may_receive() tells; written under the lock
 
     // What the program is still to be told, oldest first where the order is not fixed.

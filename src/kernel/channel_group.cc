@@ -107,7 +107,7 @@ size_t CommChannelGroup::get_count() const { return this->count_; }
 size_t CommChannelGroup::get_backlog() const { return this->backlog_; }
 
 CommChannelGroup::Shard *CommChannelGroup::shard(const CommChannelCore *core) const {
-    return &this->shards_[core->entry->poller->index % SHARDS];
+    return &this->shards_[core->entry.load()->poller->index % SHARDS];
 }
 
 void CommChannelGroup::add(CommChannelCore *core) {
@@ -198,7 +198,7 @@ void CommChannelGroup::Shard::append(Broadcast *order) {
     last = &order->next;
     bool start = !running;
     running = true;
-    struct weft_poller *poller = order->channels[0]->core_->entry->poller;
+    struct weft_poller *poller = order->channels[0]->core_->entry.load()->poller;
     sys_unlock(&lock);
     if (start) {
         group->ref();
@@ -219,7 +219,7 @@ void CommChannelGroup::Shard::run_job(struct weft_job *job) {
     sys_lock(&self->lock);
     Broadcast *order = self->orders;
     sys_unlock(&self->lock);
-    struct weft_poller *poller = order->channels[order->done]->core_->entry->poller;
+    struct weft_poller *poller = order->channels[order->done]->core_->entry.load()->poller;
     for (size_t i = 0; i < AT_ONCE && order->done < order->count; i++) {
         CommChannel *channel = order->channels[order->done++];
         send_share(channel->core_, order->payload);
@@ -321,7 +321,7 @@ int CommChannelGroup::broadcast(CommChannel *const *channels, size_t count, cons
     bool good = payload != nullptr;
     auto place = [&](size_t i) {
         const CommChannelCore *core = channels[i]->core_;
-        return core && core->entry ? core->entry->poller->index % SHARDS : SHARDS;
+        return core && core->entry ? core->entry.load()->poller->index % SHARDS : SHARDS;
     };
     for (size_t i = 0; i < count; i++) {
         if (place(i) < SHARDS)

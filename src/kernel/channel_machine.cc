@@ -350,7 +350,12 @@ void CommChannelMachine::open(CommConnEntry *entry) {
     entry->want_job();
 }
 
+// Under the entry's lock.
 int CommChannelMachine::bind(CommChannelCore *core, CommConnEntry *entry, CommChannelGroup *group) {
+    uint64_t id = channel_table_add(core, entry->poller->index);
+    if (id == 0)
+        return -1;
+    core->id = id;
     const struct sockaddr *peer;
     socklen_t len;
     entry->target->get_addr(&peer, &len);
@@ -359,14 +364,9 @@ int CommChannelMachine::bind(CommChannelCore *core, CommConnEntry *entry, CommCh
     core->opened_at = sys_now();
     core->group = group;
     core->backlog = BacklogRule(core->options().backlog_limit, core->options().min_send_rate);
-    core->entry = entry;
-    core->id = channel_table_add(core, entry->poller->index); // from here on it may be found
-    if (core->id == 0) {
-        core->entry = nullptr;
-        return -1;
-    }
     group->ref();
     entry->ref();
+    core->entry = entry;
     return 0;
 }
 
@@ -403,12 +403,11 @@ bool CommChannelMachine::attach(CommConnEntry *entry) {
         channel = service->new_channel(entry->conn);
     }
     CommChannelCore *core = channel ? channel->core_ : nullptr;
-    if (core && (core->entry || bind(core, entry, service->channels_) < 0))
-        core = nullptr;
     entry->set_lock();
     entry->busy = false;
-    if (core && entry->state == CommConnEntry::C_OPEN) {
-        entry->channel = core;
+    if (core && !core->entry && entry->state == CommConnEntry::C_OPEN &&
+        bind(core, entry, service->channels_) == 0) {
+        entry->channel = core; // before anybody can find the connection by it
         establish(entry);
         return true;
     }
@@ -416,8 +415,6 @@ bool CommChannelMachine::attach(CommConnEntry *entry) {
         end(entry, CCR_NO_MEMORY, 0);
     if (channel) { // nobody has heard of it
         entry->unlock();
-        if (core)
-            channel_table_remove(core->id);
         channel->unref();
         entry->set_lock();
     }
