@@ -144,6 +144,8 @@ public:
     static bool drain(CommConnEntry *entry, CommCloseReason reason)
         WEFT_TSA(requires_capability(entry->mutex));
     static bool is_idle(const CommConnEntry *entry);
+    // Without a lock: nothing of it can move any more.
+    static bool has_ended(const CommChannelCore *core);
     static const struct pollable_ops client_ops;
 
     // What the public functions ask for. Without a lock.

@@ -332,10 +332,14 @@ int CommChannelGroup::broadcast(CommChannel *const *channels, size_t count, cons
         good = counts[i] == 0 || orders[i];
     }
     for (size_t i = 0; i < count && good; i++) {
-        if (place(i) == SHARDS)
+        // Behind the end of a channel its engine may be gone, and its pollers.
+        // One that was connected since they were counted has no place.
+        Broadcast *order = place(i) < SHARDS ? orders[place(i)] : nullptr;
+        if (!order || order->count == counts[place(i)] ||
+            CommChannelMachine::has_ended(channels[i]->core_))
             continue;
         channels[i]->ref();
-        orders[place(i)]->channels[orders[place(i)]->count++] = channels[i];
+        order->channels[order->count++] = channels[i];
     }
     return this->send_orders(orders, payload, good, release, owner);
 }

@@ -474,6 +474,14 @@ bool CommChannelMachine::is_idle(const CommConnEntry *entry) {
            !core->in_message && entry->input_size() == 0 && !entry->readable;
 }
 
+bool CommChannelMachine::has_ended(const CommChannelCore *core) {
+    CommConnEntry *entry = core->entry;
+    entry->set_lock();
+    bool ended = entry->state == CommConnEntry::C_CLOSING;
+    entry->unlock();
+    return ended;
+}
+
 // To make room it goes at once. At the end of the service in good order: what was sent arrives, and
 // the peer notices.
 bool CommChannelMachine::drain(CommConnEntry *entry, CommCloseReason reason) {
