@@ -266,7 +266,8 @@ public:
     // Of a server's session that waits for its reply: when that is sent and this session is gone,
     // its connection becomes the channel, with whatever bytes stand behind the request; the group
     // must stay as long as the service is bound. Takes the reference over: a channel whose reply
-    // could not be sent hears of nothing. -1 with ENOENT when it is too late or the connection
+    // could not be sent hears of nothing. When its connection ends before this session is gone, the
+    // thread that deletes the session tells it. -1 with ENOENT when it is too late or the connection
     // cannot be one (datagrams), EALREADY the second time; then the reference is still the
     // caller's.
     int hand_over(CommChannel *channel, CommChannelGroup *group);

@@ -80,11 +80,10 @@ struct CommChannelCore {
     bool needs_more : 1 = false; // receive() has seen all of `input`
     bool in_message : 1 = false;
     bool broken : 1 = false; // writing has failed: what the peer has said is read before it ends
-    bool was_paused : 1 = false;  // since receive() was called last
-    bool has_session : 1 = false; // the session that has handed it over is still there
-    bool unwanted : 1 = false;    // close() came while a handshake had the connection
-    bool cut_wanted : 1 = false;  // the group has more queued than it may
-    bool ending : 1 = false;      // the service is drained: end in good order
+    bool was_paused : 1 = false; // since receive() was called last
+    bool unwanted : 1 = false;   // close() came while a handshake had the connection
+    bool cut_wanted : 1 = false; // the group has more queued than it may
+    bool ending : 1 = false;     // the service is drained: end in good order
     bool was_established : 1 = false;
     uint8_t crossings = 0; // of water marks that were not told
     int error = 0;         // why it ended

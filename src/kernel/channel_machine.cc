@@ -114,7 +114,7 @@ void CommChannelMachine::run_delivery(struct weft_job *job) {
 CommChannelMachine::Step CommChannelMachine::step(CommConnEntry *entry, bool *here) {
     CommChannelCore *core = entry->channel;
     if (entry->state == CommConnEntry::C_CLOSING)
-        return entry->gone && !entry->over ? tell_closed(entry, here) : REST;
+        return entry->unlisted && !entry->over ? tell_closed(entry, here) : REST;
     if (entry->aborted) { // while it was connecting
         end(entry, CCR_ABORTED, entry->send_error);
         return AGAIN;
@@ -217,12 +217,12 @@ CommChannelMachine::Step CommChannelMachine::tell(CommConnEntry *entry, bool *he
 // The last that the program hears. The channel is in no list any more by then.
 CommChannelMachine::Step CommChannelMachine::tell_closed(CommConnEntry *entry, bool *here) {
     CommChannelCore *core = entry->channel;
+    if (entry->has_session) // which may look at its service yet
+        return REST;
     if (!core) {
         entry->over = true;
         return LEFT;
     }
-    if (core->has_session) // which may look at its service yet
-        return REST;
     if (core->tell_established)
         return tell(entry, here);
     if (!begin_program(entry, here))
@@ -374,22 +374,31 @@ void CommChannelMachine::take_over(CommConnEntry *entry, CommSession *session) {
     CommChannelCore *core = session->successor_->core_;
     entry->set_state(CommConnEntry::C_UPGRADING);
     entry->deadline = ENTRY_NEVER;
+    session->handed_over_ = entry->has_session = true;
     if (!core || core->entry || bind(core, entry, session->successor_group_) < 0) {
         end(entry, CCR_NO_MEMORY, ENOMEM);
         return;
     }
     session->successor_ = nullptr; // its reference is the entry's now
-    session->handed_over_ = core->has_session = true;
     entry->channel = core;
 }
 
 void CommChannelMachine::session_gone(CommConnEntry *entry) {
     entry->set_lock();
-    entry->channel->has_session = false;
+    entry->has_session = false;
+    if (entry->gone) {
+        // Closed long since; the engine may have ended, and its workers. The program is told on
+        // this thread, unless the one that closed it is just about to.
+        run_here(entry, true);
+        return;
+    }
+    struct mpoller *pool = entry->comm->pool_; // it may end once the lock is let go
+    mpoller_enter(pool);
     if (entry->state == CommConnEntry::C_UPGRADING)
         establish(entry);
     entry->want_job();
     entry->unlock();
+    mpoller_leave(pool);
 }
 
 // The program's channel for an accepted connection.

@@ -84,12 +84,12 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
       readable(false), writable(false), hangup(false), eof(false), timed_out(false), aborted(false),
       canceled(false), order_wanted(false), order_posted(false), job_wanted(false),
       job_posted(false), want_write(false), polls_write(false), closed(false), gone(false),
-      in_head(false), has_head(false), renewed(false), admitted(false), request_sent(false),
-      unlisted(false), over(false), listed_used(false), listed(false), close_reason(0),
-      send_error(0), comm(comm_in), target(nullptr), service(nullptr), session(nullptr),
-      conn(nullptr), watch(nullptr), output(nullptr), input(nullptr), site(nullptr), prev(nullptr),
-      next(nullptr), receive_ms(-1), first_ms(0), keep_alive(0), seq(0), listed_at(0),
-      deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
+      unlisted(false), in_head(false), has_head(false), renewed(false), admitted(false),
+      request_sent(false), has_session(false), over(false), listed_used(false), listed(false),
+      close_reason(0), send_error(0), comm(comm_in), target(nullptr), service(nullptr),
+      session(nullptr), conn(nullptr), watch(nullptr), output(nullptr), input(nullptr),
+      site(nullptr), prev(nullptr), next(nullptr), receive_ms(-1), first_ms(0), keep_alive(0),
+      seq(0), listed_at(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
     link_init(&link, fd_in);
     timer.timer.prev = nullptr;
     timer.msg.run = run_timer;

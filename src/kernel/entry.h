@@ -183,12 +183,13 @@ public:
     bool polls_write : 1;  // it does
     bool closed : 1;       // the descriptor is closed and the life reference goes with the job
     bool gone : 1;         // that reference was dropped
+    bool unlisted : 1;     // channel: it counts nowhere any more, so the program may be told
     bool in_head : 1;      // server: the head of the message is awaited (head_begins)
     bool has_head : 1;     // server: the message knows a head, and it is complete
     bool renewed : 1;      // the message asked for new receive timeouts
     bool admitted : 1;     // server: the guard counts it
     bool request_sent : 1; // client: nothing of the request is left to send
-    bool unlisted : 1;     // closed, and counted nowhere any more
+    bool has_session : 1;  // channel: the session that has handed it over is still there
     bool over : 1;         // channel: the program has heard the last of it
     bool listed_used;      // server: in the list of those that have made a request
     bool listed;           // stands in the list of its target or service; under that one's lock
@@ -232,7 +233,6 @@ private:
     static void run_timer(struct weft_msg *msg, struct weft_poller *driver);
     static void run_job(struct weft_job *job);
     static void run_last_job(CommConnEntry *entry);
-    static void end_channel(CommConnEntry *entry, bool first);
     static void run_delivery(struct weft_job *job);
     static void run_deferred_delivery(struct weft_job *job);
     void tend(struct weft_poller *driver) WEFT_TSA(requires_capability(mutex));

@@ -21,38 +21,33 @@ void CommConnEntry::run_job(struct weft_job *job) {
 // The descriptor is closed: the connection is nobody's load any more, and only the program still
 // has its sessions, or is to be told that its channel has ended.
 void CommConnEntry::run_last_job(CommConnEntry *entry) {
+    bool first = !entry->gone;
     struct mpoller *pool = entry->comm->pool_;
     CommService *service = entry->service;
-    bool first = !entry->unlisted;
-    entry->unlisted = true;
-    bool channel = CommChannelMachine::is_channel(entry);
+    entry->gone = true;
+    if (!CommChannelMachine::is_channel(entry)) {
+        sys_unlock(&entry->mutex);
+        entry->unref();
+        if (!first)
+            return;
+        if (service)
+            service->unlist(entry);
+        entry->unref();
+        mpoller_leave(pool);
+        return;
+    }
+    // The reference for its life is dropped when the program has heard the last of its channel,
+    // which the end of the engine must not wait for, as it does not for callbacks of sessions. But
+    // a program's own executor must be given what is left before it is waited for.
+    bool late = pool->schedule != nullptr;
     sys_unlock(&entry->mutex);
     if (first && service)
         service->unlist(entry);
-    if (channel) {
-        end_channel(entry, first);
-        return;
-    }
-    entry->unref();
-    if (!first)
-        return;
-    sys_lock(&entry->mutex);
-    entry->gone = true;
-    sys_unlock(&entry->mutex);
-    entry->unref();
-    mpoller_leave(pool);
-}
-
-// The reference for its life is dropped when the program has heard the last of its channel. The end
-// of the engine must not wait for that, as it does not for callbacks of sessions; but a program's
-// own executor must be given what is left before it is waited for.
-void CommConnEntry::end_channel(CommConnEntry *entry, bool first) {
-    struct mpoller *pool = entry->comm->pool_;
-    bool late = pool->schedule != nullptr;
     if (first && !late)
         mpoller_leave(pool);
     entry->set_lock();
-    entry->gone = entry->gone || first;
+    // Not before: whoever tells the program lets the service go, and with it the list.
+    entry->unlisted = entry->unlisted || first;
     entry->go_on();
     entry->unref();
     if (first && late)
