@@ -102,7 +102,8 @@ struct CommChannelCore {
     uint64_t last_received = 0;
     uint64_t last_moved = 0;          // either way
     uint64_t last_sent = 0;           // while draining
-    uint64_t message_at = 0;          // the message's first byte
+    uint64_t message_at = 0;          // the message's first byte; later by each pause
+    uint64_t paused_at = 0;           // stop_read()
     uint64_t beat_at = 0;             // the last heartbeat told
     uint64_t ends_at = ENTRY_NEVER;   // close_after()
     uint64_t limit_at = ENTRY_NEVER;  // end_after()
@@ -197,6 +198,9 @@ private:
     static void keep_rest(CommConnEntry *entry, const char *rest, size_t size, CommInput *kept)
         WEFT_TSA(requires_capability(entry->mutex));
     static void finish(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static uint64_t begin_limit(const CommConnEntry *entry);
+    static void set_begin_deadline(CommConnEntry *entry)
+        WEFT_TSA(requires_capability(entry->mutex));
     static void time_out(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static CommCloseReason find_overdue(CommConnEntry *entry, uint64_t now)
         WEFT_TSA(requires_capability(entry->mutex));

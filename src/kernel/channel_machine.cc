@@ -25,8 +25,6 @@ namespace {
 constexpr int DRAIN_MS = 2000; // for a peer's end, when the service ends
 constexpr int MAX_STEPS = 16;  // in one go, so that one channel cannot keep a worker
 
-uint64_t ms_after(int ms) { return entry_after(sys_now(), ms); }
-
 int error_of(CommCloseReason reason) {
     switch (reason) {
     case CCR_PEER_CLOSED:
@@ -282,8 +280,8 @@ bool CommChannelMachine::connected(CommConnEntry *entry) {
     struct CommTargetPool *pool = entry->target->pool_;
     if (pool->ssl_ctx) {
         entry->set_state(CommConnEntry::C_HANDSHAKING);
-        entry->set_deadline(
-            entry_min(ms_after(pool->ssl_connect_timeout), entry->channel->ends_at));
+        entry->began = sys_now();
+        set_begin_deadline(entry);
         return shake_hands(entry);
     }
     establish(entry);
@@ -453,7 +451,8 @@ int CommChannelMachine::connect(Communicator *comm, CommChannel *channel, CommTa
         entry->want_job();
     entry->want_write = true; // writability tells that it is connected
     entry->order_wanted = true;
-    entry->set_deadline(ms_after(target->pool_->connect_timeout));
+    entry->began = core->opened_at;
+    set_begin_deadline(entry);
     entry->unlock(); // from here on the channel may go on, and end
     return 0;
 }

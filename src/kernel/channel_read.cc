@@ -18,6 +18,12 @@ uint64_t rate_limit(uint64_t since, uint64_t bytes, int rate) {
     return since + RATE_GRACE_NS + bytes * SECOND_NS / static_cast<uint64_t>(rate);
 }
 
+// Counted from the end of a pause, too: the silence was our wish then.
+uint64_t idle_limit(const CommChannelCore *core) {
+    return entry_after(std::max(core->last_moved, core->last_received),
+                       core->options().idle_timeout);
+}
+
 } // namespace
 
 // From the system, with what depends on it.
@@ -225,7 +231,7 @@ void CommChannelMachine::renew_deadline(CommConnEntry *entry, uint64_t now) {
                          entry_after(std::max(core->last_moved, core->beat_at), options.heartbeat));
     if (!core->read_paused) {
         when = entry_min(when, find_receive_limit(entry, &reason));
-        when = entry_min(when, entry_after(core->last_moved, options.idle_timeout));
+        when = entry_min(when, idle_limit(core));
     }
     // What has passed and did not count, since there was something to read, or the program had the
     // channel in its hand, is looked at again.
@@ -253,8 +259,20 @@ CommCloseReason CommChannelMachine::find_overdue(CommConnEntry *entry, uint64_t 
         return CCR_COUNT;
     if (find_receive_limit(entry, &reason) <= now)
         return reason;
-    return entry_after(core->last_moved, options.idle_timeout) <= now ? CCR_IDLE_TIMEOUT
-                                                                      : CCR_COUNT;
+    return idle_limit(core) <= now ? CCR_IDLE_TIMEOUT : CCR_COUNT;
+}
+
+// When the connection, or the handshake, must be done.
+uint64_t CommChannelMachine::begin_limit(const CommConnEntry *entry) {
+    const struct CommTargetPool *pool = entry->target->pool_;
+    return entry_after(entry->began, entry->state == CommConnEntry::C_CONNECTING
+                                         ? pool->connect_timeout
+                                         : pool->ssl_connect_timeout);
+}
+
+void CommChannelMachine::set_begin_deadline(CommConnEntry *entry) {
+    const CommChannelCore *core = entry->channel;
+    entry->set_deadline(entry_min(begin_limit(entry), entry_min(core->ends_at, core->limit_at)));
 }
 
 void CommChannelMachine::time_out(CommConnEntry *entry) {
@@ -263,11 +281,19 @@ void CommChannelMachine::time_out(CommConnEntry *entry) {
     CommCloseReason reason;
     switch (entry->state) {
     case CommConnEntry::C_CONNECTING:
-        reason = core->ends_at <= now ? CCR_CLOSED : CCR_CONNECT_TIMEOUT;
-        break;
     case CommConnEntry::C_HANDSHAKING:
-        reason = core->ends_at <= now ? CCR_CLOSED : CCR_HANDSHAKE_TIMEOUT;
-        break;
+        if (core->ends_at <= now)
+            end(entry, CCR_CLOSED, 0);
+        else if (core->limit_at <= now)
+            end(entry, core->limit_reason, 0);
+        else if (begin_limit(entry) <= now)
+            end(entry,
+                entry->state == CommConnEntry::C_CONNECTING ? CCR_CONNECT_TIMEOUT
+                                                            : CCR_HANDSHAKE_TIMEOUT,
+                0);
+        else // an earlier end was taken back
+            set_begin_deadline(entry);
+        return;
     default:
         if (!core || entry->state == CommConnEntry::C_UPGRADING)
             return;

@@ -422,10 +422,15 @@ void CommChannelMachine::pause(CommChannelCore *core, bool paused) {
         core->read_paused = paused;
         core->halted = paused;
         core->was_paused = true;
-        if (!paused) {
-            core->last_received = core->last_moved = sys_now(); // its silence was our wish
-            if (entry->state >= CommConnEntry::C_OPEN)
-                renew_deadline(entry, core->last_received);
+        uint64_t now = sys_now();
+        if (paused) {
+            core->paused_at = now;
+        } else {
+            core->last_received = now; // its silence was our wish
+            core->message_at += now - core->paused_at;
+            core->needs_more = false; // what was left is shown again
+            if (core->was_established)
+                renew_deadline(entry, now); // the limits on the peer were not looked at meanwhile
             wake(entry);
         }
     }
