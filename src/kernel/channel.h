@@ -226,6 +226,8 @@ private:
     static void written(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static void write_failed(CommConnEntry *entry, int error)
         WEFT_TSA(requires_capability(entry->mutex));
+    static bool end_if_done(CommConnEntry *entry, CommCloseReason reason)
+        WEFT_TSA(requires_capability(entry->mutex));
     static void end_sending(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static bool may_send(const CommConnEntry *entry);
     static void wake(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));

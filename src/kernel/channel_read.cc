@@ -185,7 +185,7 @@ void CommChannelMachine::finish(CommConnEntry *entry) {
     if (result < 0)
         end(entry, CCR_BAD_MESSAGE, error);
     else if (entry->state == CommConnEntry::C_HALF_CLOSED)
-        end(entry, core->ending ? CCR_DRAINED : CCR_FINISHED, 0);
+        end_if_done(entry, CCR_FINISHED);
     else if (entry->state == CommConnEntry::C_PEER_CLOSED && !core->options().half_open)
         end_sending(entry);
 }

@@ -195,6 +195,8 @@ void CommChannelMachine::written(CommConnEntry *entry) {
     core->tell_written = core->tell_written || core->options().tell_written;
     if (entry->state == CommConnEntry::C_DRAINING)
         end_sending(entry);
+    else if (entry->state == CommConnEntry::C_HALF_CLOSED)
+        end_if_done(entry, CCR_FINISHED);
 }
 
 // What the peer has said before it hung up is worth more than the error: it is read first, as far
@@ -223,6 +225,15 @@ void CommChannelMachine::wake(CommConnEntry *entry) {
         entry->want_job();
 }
 
+// Both sides have ended, and nothing of ours is left, not even with the transport.
+bool CommChannelMachine::end_if_done(CommConnEntry *entry, CommCloseReason reason) {
+    CommChannelCore *core = entry->channel;
+    if (!entry->eof || !core->told_finish || entry->link.held > 0)
+        return false;
+    end(entry, core->ending ? CCR_DRAINED : reason, 0);
+    return true;
+}
+
 // Our end: at once when nothing is queued, else behind it.
 void CommChannelMachine::end_sending(CommConnEntry *entry) {
     CommChannelCore *core = entry->channel;
@@ -240,10 +251,8 @@ void CommChannelMachine::end_sending(CommConnEntry *entry) {
     }
     if (entry->link.held > 0)
         entry->await_room();
-    if (entry->eof && core->told_finish) {
-        end(entry, core->ending ? CCR_DRAINED : CCR_PEER_CLOSED, 0);
+    if (end_if_done(entry, CCR_PEER_CLOSED))
         return;
-    }
     entry->set_state(CommConnEntry::C_HALF_CLOSED);
     core->finish_at =
         entry_min(core->finish_at, entry_after(sys_now(), core->options().finish_timeout));
