@@ -65,6 +65,7 @@ void CommClientMachine::run(CommConnEntry *entry) {
     if (out.session && (entry->readable || entry->aborted) &&
         entry->state != CommConnEntry::CLOSING)
         entry->want_job();
+    entry->announce(out);
     entry->unlock();
     if (out.session)
         entry->deliver(out, false);
@@ -228,6 +229,7 @@ bool CommClientMachine::reuse(CommConnEntry *entry, CommSession *session) {
         begin_send(entry, &out);
     if (entry->readable || entry->timed_out || entry->aborted || entry->canceled)
         entry->want_job();
+    entry->announce(out);
     entry->unlock();
     if (old)
         old->unref();

@@ -254,6 +254,7 @@ void CommServerMachine::datagram(Communicator *comm, CommService *service,
         CommCloseReason refused = taken_in ? CCR_ABORTED : CCR_OVERLOADED;
         close(entry, result > 0 ? refused : CCR_BAD_MESSAGE);
     }
+    entry->announce(out);
     entry->unlock();
     if (out.session) {
         entry->deliver(out, false);

@@ -146,6 +146,13 @@ public:
     // For threads of the program: if this is the last reference, the program's deleters run on a
     // worker all the same. Takes the lock.
     void unref_on_worker();
+    // With the lock, when a result has come that deliver() will hand on: the connection may end as
+    // soon as the lock is let go, but a program's own executor must be given the result before it
+    // is waited for.
+    void announce(const CommOutcome &outcome) const {
+        if (outcome.session && comm->pool_->schedule)
+            mpoller_enter(comm->pool_);
+    }
     // Hands a session's result to a thread that may run its `handle`: this one, if it may. With
     // `later` never in place.
     void deliver(const CommOutcome &outcome, bool later);

@@ -132,10 +132,6 @@ void CommConnEntry::deliver(const CommOutcome &outcome, bool later) {
     s->job_.run = later ? run_deferred_delivery : run_delivery;
     if (!s->passive_)
         s->target_->release();
-    // The connection may end before the program's own executor is given the completion, which must
-    // come before that one is waited for.
-    if (comm->pool_->schedule)
-        mpoller_enter(comm->pool_);
     if (later)
         mpoller_defer(comm->pool_, &s->job_);
     else

@@ -78,9 +78,10 @@ int CommServerMachine::admit(CommSession *session) {
         session->whole_at_ = sys_now();
     // The connection may end before the session is delivered, and the engine with it.
     mpoller_enter(pool);
-    entry->unlock();
     out.session = session;
     out.state = CS_STATE_TOREPLY;
+    entry->announce(out);
+    entry->unlock();
     entry->deliver(out, true);
     mpoller_leave(pool);
     entry->unref();

@@ -114,6 +114,7 @@ void CommServerMachine::run(CommConnEntry *entry) {
     bool more = !serving && (entry->readable || entry->input_size() > 0 || entry->eof);
     if (out.session && (entry->aborted || room || more))
         entry->want_job();
+    entry->announce(out);
     entry->unlock();
     if (out.refused)
         weft_log(WEFT_LOG_INFO, "a TLS handshake failed: %s", tls_error_text(&entry->link));
