@@ -98,6 +98,8 @@ void CommServerMachine::run(CommConnEntry *entry) {
     // A peer that sends as fast as the program takes it must not keep this thread, nor outrun its
     // deadlines: those are looked at between the jobs.
     for (int steps = 0; !entry->busy && !out.session && step(entry, &out);) {
+        if (CommChannelMachine::is_channel(entry)) // which goes on by a job of its own
+            break;
         if (++steps == MAX_READS) {
             entry->want_job();
             break;
