@@ -265,5 +265,9 @@ private:
 // Ids of channels: a slot and how often it was used. Any thread.
 uint64_t channel_table_add(CommChannelCore *core, unsigned shard);
 void channel_table_remove(uint64_t id);
+#ifdef WEFT_SIM
+// Between two runs, when no channel is left: each begins as a process does.
+void channel_table_clear();
+#endif
 
 #endif

@@ -107,6 +107,15 @@ void channel_table_remove(uint64_t id) {
     sys_unlock(&place.shard->lock);
 }
 
+#ifdef WEFT_SIM
+void channel_table_clear() {
+    for (TableShard &shard : shards) {
+        free(shard.slots);
+        shard = TableShard();
+    }
+}
+#endif
+
 CommChannel *CommChannel::find(uint64_t id) {
     Place place(id);
     CommChannel *channel = nullptr;

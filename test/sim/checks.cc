@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "datagrams.h"
+#include "kernel/channel.h"
 #include "kernel/entry.h"
 #include "kernel/listener.h"
 #include "kernel/pool.h"
@@ -60,6 +61,10 @@ void check_entry(const CommConnEntry *e) {
     const char *name = CommConnEntry::state_name(static_cast<CommConnEntry::State>(e->state));
     if (e->mutex.word)
         world->fail("quiet, but a connection is locked");
+    if (CommChannelMachine::is_channel(e)) {
+        check_channel(e);
+        return;
+    }
     if (e->busy)
         return; // its session's code waits for something
     if (e->state == CommConnEntry::CLOSING || e->state == CommConnEntry::S_CLOSING)
@@ -113,7 +118,8 @@ void check_poller(const struct weft_poller *poller) {
         world->fail("quiet, but the lease of poller %u is out", poller->index);
     for (int32_t i = 0; i < poller->slot_count; i++) {
         const struct pollable *node = poller->slots[i].node;
-        if (node && (node->ops == &CommClientMachine::ops || node->ops == &CommServerMachine::ops))
+        if (node && (node->ops == &CommClientMachine::ops || node->ops == &CommServerMachine::ops ||
+                     node->ops == &CommChannelMachine::client_ops))
             check_entry(static_cast<const CommConnEntry *>(node));
         else if (node && node->ops == &CommListener::ops)
             check_listener(static_cast<const CommListener *>(node));
@@ -140,7 +146,8 @@ void print_pool(Program *program) {
         for (int32_t k = 0; k < p->slot_count; k++) {
             const struct pollable *node = p->slots[k].node;
             if (!node ||
-                (node->ops != &CommClientMachine::ops && node->ops != &CommServerMachine::ops))
+                (node->ops != &CommClientMachine::ops && node->ops != &CommServerMachine::ops &&
+                 node->ops != &CommChannelMachine::client_ops))
                 continue;
             const CommConnEntry *e = static_cast<const CommConnEntry *>(node);
             printf("    descriptor %d: %s%s%s%s%s%s%s%s%s, refs %u, session %s\n", e->fd,

@@ -30,7 +30,9 @@ void print_edges() {
                 continue;
             never++;
             printf("sim: never crossed: %s %s -> %s\n",
-                   from < CommConnEntry::S_ACCEPTED ? "client" : "server",
+                   from < CommConnEntry::S_ACCEPTED     ? "client"
+                   : from < CommConnEntry::C_CONNECTING ? "server"
+                                                        : "channel",
                    CommConnEntry::state_name(one), CommConnEntry::state_name(other));
         }
     }

@@ -21,6 +21,7 @@ enum FrameKind : uint8_t {
 enum FrameFlag : uint8_t {
     UNTIL_CLOSE = 1, // the body ends with the connection, at `size` bytes or before
     CLOSE_AFTER = 2, // of a request: the answer shall be the last
+    UPGRADE = 4,     // of a request: behind the answer the connection shall be a channel
 };
 
 struct FrameHead {

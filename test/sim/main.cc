@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kernel/channel.h"
 #include "kernel/log.h"
 #include "program.h"
 
@@ -72,6 +73,7 @@ void run_seed(uint64_t seed, const Options &options) {
         sim::net = nullptr;
         machine.when_quiet = nullptr;
     }
+    channel_table_clear();
     alarm(0);
     long left = sim::live_blocks() - before;
     if (left != 0) {

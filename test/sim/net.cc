@@ -284,6 +284,7 @@ size_t Net::draw_window() {
 void Net::connect(const std::shared_ptr<Stream> &client, uint16_t port) {
     client->state = Stream::CONNECTING;
     client->port = port;
+    client->local = port == PORT_SELF ? port : this->free_port();
     world->at(world->now + delay(), [this, client, port]() { this->syn(client, port, 0); });
 }
 
@@ -291,6 +292,12 @@ void Net::connect(const std::shared_ptr<Stream> &client, uint16_t port) {
 void Net::syn(const std::shared_ptr<Stream> &client, uint16_t port, int tries) {
     if (client->is_closed || port == PORT_SILENT)
         return;
+    if (port == PORT_SELF) {
+        client->peer = client;
+        client->state = Stream::OPEN;
+        client->changed(0);
+        return;
+    }
     std::vector<std::shared_ptr<Listener>> alive = this->on_port(port);
     std::shared_ptr<Listener> listener;
     if (!alive.empty())

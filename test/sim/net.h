@@ -73,7 +73,8 @@ public:
     void arrive_reset(int why);
 
     State state = FRESH;
-    uint16_t port = 0; // where it is bound, or the peer listens
+    uint16_t port = 0;  // where it is bound, or the peer listens
+    uint16_t local = 0; // of a client: its own
     std::weak_ptr<Stream> peer;
     std::string in; // arrived; in_begin of it were read
     size_t in_begin = 0;
@@ -130,6 +131,7 @@ private:
 // Ports with a fate of their own.
 constexpr uint16_t PORT_SILENT = 9;  // connects are never answered
 constexpr uint16_t PORT_REFUSED = 7; // always refused
+constexpr uint16_t PORT_SELF = 11;   // whoever connects is connected with itself
 
 class Net {
 public:

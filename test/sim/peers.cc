@@ -9,160 +9,9 @@
 #include <string.h>
 
 #include "datagrams.h"
-#include "program.h"
-#include "toy.h"
+#include "peer.h"
 
 namespace sim {
-
-namespace {
-
-class Peer {
-public:
-    explicit Peer(std::shared_ptr<Stream> stream) : stream_(std::move(stream)) {
-        stream_->is_raw = true;
-    }
-    ~Peer() {
-        if (!stream_->is_closed)
-            stream_->closed();
-    }
-
-    // From here on all passes through the toy. False when the other side broke the handshake off.
-    bool secure(bool client) {
-        char buf[512];
-        toy_ = std::make_unique<Toy>(client);
-        for (;;) {
-            int agreed = toy_->shake();
-            if (agreed < 0 || !this->write_wire(&toy_->out, 0))
-                return false;
-            if (agreed > 0)
-                return true;
-            ssize_t n = this->read_wire(buf, sizeof buf);
-            if (n <= 0)
-                return false;
-            toy_->receive(buf, static_cast<size_t>(n));
-        }
-    }
-
-    bool wait_connected() {
-        while (stream_->state == Stream::CONNECTING) {
-            if (!this->wait())
-                return false;
-        }
-        return stream_->state == Stream::OPEN;
-    }
-    // 0 at the end, -1 when it broke or the program is over.
-    ssize_t read(char *buf, size_t size) {
-        if (!toy_)
-            return this->read_wire(buf, size);
-        for (;;) {
-            ssize_t n = toy_->open(buf, size);
-            if (n > 0)
-                return n;
-            if (n < 0)
-                return toy_->is_over() ? 0 : -1;
-            char raw[4096];
-            n = this->read_wire(raw, sizeof raw);
-            if (n <= 0) // an end without the notice is none
-                return -1;
-            toy_->receive(raw, static_cast<size_t>(n));
-        }
-    }
-    // Sends all, in pieces; false when it broke.
-    bool write(const std::string &bytes, Time pause) {
-        std::string wire = bytes;
-        if (toy_) {
-            toy_->seal(bytes.data(), bytes.size());
-            wire.swap(toy_->out);
-            toy_->out.clear();
-        }
-        return this->write_wire(&wire, pause);
-    }
-    // 1: a frame. 0: the stream ended before one began. -1: it ended within one, broke, or made no
-    // sense.
-    int read_frame(FrameParser *parser) {
-        parser->reset();
-        for (;;) {
-            if (begin_ == end_) {
-                size_t size =
-                    world->rng.percent(20) ? world->rng.between(1, sizeof buf_) : sizeof buf_;
-                ssize_t n = this->read(buf_, size);
-                if (n <= 0)
-                    return n == 0 && !parser->has_begun() ? 0 : -1;
-                begin_ = 0;
-                end_ = static_cast<size_t>(n);
-            }
-            size_t used;
-            int result = parser->feed(buf_ + begin_, end_ - begin_, &used);
-            if (result < 0 && !toy_ && (buf_[0] == 'h' || buf_[0] == 'H'))
-                return -1; // a secure client that came to the wrong place
-            if (result < 0)
-                world->fail("a peer received broken bytes: %s", parser->wrong);
-            begin_ += used;
-            if (result > 0 && parser->head.kind == PUSHED)
-                parser->reset();
-            else if (result > 0)
-                return 1;
-        }
-    }
-    void shut() {
-        if (toy_) {
-            toy_->bye();
-            this->write_wire(&toy_->out, 0);
-        }
-        stream_->shut_sending();
-    }
-    void reset() {
-        stream_->abortive = true;
-        stream_->closed();
-    }
-    void close() { stream_->closed(); }
-    bool wait_end() {
-        char waste[512];
-        ssize_t n;
-        while ((n = this->read(waste, sizeof waste)) > 0) {}
-        return n == 0;
-    }
-
-private:
-    ssize_t read_wire(char *buf, size_t size) {
-        for (;;) {
-            ssize_t n = stream_->receive(buf, size);
-            if (n >= 0 || errno != EAGAIN)
-                return n;
-            if (!this->wait())
-                return -1;
-        }
-    }
-    // Takes the bytes it has sent away.
-    bool write_wire(std::string *bytes, Time pause) {
-        while (!bytes->empty()) {
-            size_t size = bytes->size();
-            if (world->rng.percent(40))
-                size = world->rng.between(1, size);
-            ssize_t n = stream_->send(bytes->data(), size);
-            if (n > 0) {
-                bytes->erase(0, static_cast<size_t>(n));
-                if (pause && world->rng.percent(50))
-                    world->nap(world->rng.spread(1 * US, pause));
-                continue;
-            }
-            if (errno != EAGAIN || !this->wait())
-                return false;
-        }
-        return true;
-    }
-    bool wait() { return !world->ending && world->wait(stream_.get(), world->now + 30 * SEC); }
-
-    std::shared_ptr<Stream> stream_;
-    std::unique_ptr<Toy> toy_;
-    char buf_[4096];
-    size_t begin_ = 0, end_ = 0;
-};
-
-uint32_t peer_id() {
-    static const uint32_t tag = 0x80000000u; // apart from the ids of the program's own requests
-    return tag | static_cast<uint32_t>(world->rng.below(0x7fffffff));
-}
 
 std::string garbage(size_t size) {
     std::string bytes(size, '\0');
@@ -171,6 +20,13 @@ std::string garbage(size_t size) {
     if (size > 0)
         bytes[0] = '#'; // never a frame
     return bytes;
+}
+
+namespace {
+
+uint32_t peer_id() {
+    static const uint32_t tag = 0x80000000u; // apart from the ids of the program's own requests
+    return tag | static_cast<uint32_t>(world->rng.below(0x7fffffff));
 }
 
 struct Asked {
@@ -358,23 +214,7 @@ bool play_server(Peer *peer) {
     }
 }
 
-void serve(std::shared_ptr<Listener> listener, bool secure) {
-    for (;;) {
-        while (listener->queue.empty()) {
-            if (listener->is_closed)
-                return;
-            world->wait(listener.get(), NEVER);
-        }
-        std::shared_ptr<Stream> stream = listener->queue.front();
-        listener->queue.pop_front();
-        world->spawn("server", [stream, secure]() {
-            Peer peer(stream);
-            if (secure && world->rng.percent(95) && !peer.secure(false))
-                return;
-            while (!world->ending && play_server(&peer)) {}
-        });
-    }
-}
+} // namespace
 
 // Some never come to the end of the handshake, some have never heard of it.
 bool shake_hands(Program *program, Peer *peer) {
@@ -392,8 +232,6 @@ bool shake_hands(Program *program, Peer *peer) {
         peer->wait_end();
     return false;
 }
-
-} // namespace
 
 void spawn_client_peer(Program *program, Server *server) {
     uint16_t port = server->port();
@@ -454,13 +292,36 @@ void spawn_datagram_peer(Program *program, Server *server) {
     });
 }
 
-std::shared_ptr<Listener> spawn_server_peer(Program *, bool secure) {
+static void accept_all(Listener *listener,
+                       const std::function<void(std::shared_ptr<Stream>)> &serve) {
+    for (;;) {
+        while (listener->queue.empty()) {
+            if (listener->is_closed)
+                return;
+            world->wait(listener, NEVER);
+        }
+        std::shared_ptr<Stream> stream = listener->queue.front();
+        listener->queue.pop_front();
+        world->spawn("server", [stream, serve]() { serve(stream); });
+    }
+}
+
+std::shared_ptr<Listener> spawn_listener(std::function<void(std::shared_ptr<Stream>)> serve) {
     auto listener = std::make_shared<Listener>();
     listener->port = net->free_port();
     listener->backlog = 64;
     net->listen(listener);
-    world->spawn("acceptor", [listener, secure]() { serve(listener, secure); });
+    world->spawn("acceptor", [listener, serve]() { accept_all(listener.get(), serve); });
     return listener;
+}
+
+std::shared_ptr<Listener> spawn_server_peer(Program *, bool secure) {
+    return spawn_listener([secure](std::shared_ptr<Stream> stream) {
+        Peer peer(stream);
+        if (secure && world->rng.percent(95) && !peer.secure(false))
+            return;
+        while (!world->ending && play_server(&peer)) {}
+    });
 }
 
 } // namespace sim

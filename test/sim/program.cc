@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "channels.h"
 #include "kernel/sys.h"
 #include "kernel/worker.h"
 #include "session.h"
@@ -77,10 +78,14 @@ uint16_t Server::port() const {
 
 CommSession *Server::new_session(long long, CommConnection *) {
     program->user_code("new_session");
+    if (channels)
+        world->fail("a service of channels is asked for a session");
     if (world->rng.ppm(world->tuning.session_error))
         return nullptr;
     return new ServerSession(program, this, program->polite);
 }
+
+CommChannel *Server::new_channel(CommConnection *) { return program->talk->new_channel(); }
 
 int Server::create_listen_fd() {
     program->user_code("create_listen_fd");
@@ -113,7 +118,7 @@ void Server::handle_unbound() {
     world->wake(this, 100);
 }
 
-Program::Program() {}
+Program::Program() : talk(std::make_unique<Talk>(this)) {}
 
 Program::~Program() {}
 
@@ -146,9 +151,12 @@ void Program::helper() {
         }
         std::function<void()> work = std::move(work_.front());
         work_.pop_front();
+        working_++;
         if (world->rng.percent(30))
             world->nap(world->rng.spread(1 * US, 30 * MS));
         work();
+        work = nullptr; // and what it holds
+        working_--;
     }
 }
 
@@ -268,14 +276,16 @@ void Program::unbind(Server *server) {
 void Program::set_up_targets() {
     Random &rng = world->rng;
     std::vector<uint16_t> ports;
+    std::vector<uint16_t> talking;
     std::set<uint16_t> secure;
     for (auto &server : servers) {
         if (server->datagrams)
             continue;
-        ports.push_back(server->port());
+        (server->channels ? talking : ports).push_back(server->port());
         if (server->is_secure())
             secure.insert(server->port());
     }
+    talk->make_targets(talking, secure);
     size_t honest = ports.size();
     int raw = polite ? 0 : rng.number(0, 2);
     for (int i = 0; i < raw; i++) {
@@ -339,36 +349,56 @@ bool Program::set_up() {
     guarded.per_address = rng.below(2) * rng.between(2, 10);
     guarded.rate = rng.percent(30) ? static_cast<double>(rng.spread(10, 10000)) : 0;
     guard_->set_limits(guarded);
-    int count = rng.number(1, 2);
-    for (int i = 0; i < count; i++) {
-        struct sockaddr_in addr = loopback(0);
-        servers.push_back(std::make_unique<Server>(this));
-        Server *server = servers.back().get();
-        int response_ms = polite                      ? 60000
-                          : patient                   ? -1
-                          : finite || rng.percent(70) ? static_cast<int>(rng.spread(1, 4000))
-                                                      : -1;
-        while (server->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, 0,
-                            response_ms) < 0) {}
-        server->datagrams = rng.percent(20);
-        if (!server->datagrams && rng.percent(30))
-            server->secure(polite ? 60000 : static_cast<int>(rng.spread(5, 4000)));
-        server->receive_ms = polite || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
-        server->send_ms =
-            polite || patient || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
-        server->keep_ms = polite            ? 60000
-                          : rng.percent(10) ? 0
-                                            : static_cast<int>(rng.spread(1, 3000));
-        this->bind(server);
+    talk->make_groups();
+    if (rng.percent(15)) {
+        lounge_ = std::make_unique<Lounge>(rng.number(1, 3));
+        sched.customize_event_handler(lounge_.get());
     }
+    int count = rng.number(1, 3);
+    for (int i = 0; i < count; i++)
+        this->bind(this->set_up_server());
     this->set_up_targets();
     return true;
+}
+
+Server *Program::set_up_server() {
+    Random &rng = world->rng;
+    struct sockaddr_in addr = loopback(0);
+    servers.push_back(std::make_unique<Server>(this));
+    Server *server = servers.back().get();
+    int response_ms = polite                      ? 60000
+                      : patient                   ? -1
+                      : finite || rng.percent(70) ? static_cast<int>(rng.spread(1, 4000))
+                                                  : -1;
+    while (server->init(reinterpret_cast<struct sockaddr *>(&addr), sizeof addr, 0, response_ms) <
+           0) {}
+    server->datagrams = rng.percent(20);
+    if (!server->datagrams && rng.percent(30))
+        server->secure(polite ? 60000 : static_cast<int>(rng.spread(5, 4000)));
+    server->receive_ms = polite || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
+    server->send_ms =
+        polite || patient || rng.percent(30) ? -1 : static_cast<int>(rng.spread(1, 4000));
+    server->keep_ms = polite ? 60000 : rng.percent(10) ? 0 : static_cast<int>(rng.spread(1, 3000));
+    server->channels = !server->datagrams && rng.percent(50);
+    if (server->channels)
+        server->talk_in(talk->any_group());
+    return server;
+}
+
+void Program::spawn_peer(Server *server) {
+    bool upgrade = !server->channels && world->rng.percent(40);
+    if (server->datagrams)
+        spawn_datagram_peer(this, server);
+    else if (server->channels || upgrade)
+        spawn_channel_peer(this, server, upgrade);
+    else
+        spawn_client_peer(this, server);
 }
 
 void Program::operation() {
     Random &rng = world->rng;
     Server *server = servers[rng.below(servers.size())].get();
-    switch (rng.below(17)) {
+    switch (rng.below(24)) {
     case 14:
     case 15:
         this->cancel_request();
@@ -399,10 +429,8 @@ void Program::operation() {
     case 6:
     case 7:
     case 8:
-        if (server->bound && server->datagrams)
-            spawn_datagram_peer(this, server);
-        else if (server->bound)
-            spawn_client_peer(this, server);
+        if (server->bound)
+            this->spawn_peer(server);
         break;
     case 9:
         if (server->bound && !polite)
@@ -424,6 +452,13 @@ void Program::operation() {
             permits_++;
             sched.increase_handler_thread();
         }
+        break;
+    case 17:
+    case 18:
+    case 19:
+    case 20:
+    case 21:
+        talk->operation();
         break;
     default:
         world->nap(rng.spread(1 * US, rng.percent(10) ? 3 * SEC : 5 * MS));
@@ -466,9 +501,22 @@ void Program::close_down() {
             },
             600 * SEC, "all requests have ended");
     }
+    if (polite)
+        this->wait_until([this]() { return talk->wind_up(); }, 600 * SEC,
+                         "all channels have ended");
     if (world->rng.percent(70)) {
         for (auto &server : servers)
             this->unbind(server.get());
+        for (auto &server : servers) {
+            Server *s = server.get();
+            if (s->channels && !deinit_early_)
+                this->wait_until([s]() { return s->gone; }, 60 * SEC,
+                                 "a service of channels is unbound");
+        }
+        if (!deinit_early_ && world->rng.percent(20)) {
+            world->nap(61 * SEC);
+            talk->check_unbound();
+        }
     }
     if (polite) {
         world->ending = true;
@@ -485,18 +533,23 @@ void Program::close_down() {
 
 void Program::tear_down() {
     world->ending = true;
+    raw_.insert(raw_.end(), talk->raw.begin(), talk->raw.end());
     for (auto &listener : raw_)
         listener->closed();
     for (auto &listener : raw_)
         world->wake(listener.get(), 100);
-    this->wait_until([this]() { return account.servers == 0 && work_.empty(); }, 60 * SEC,
-                     "sessions with the program are dropped");
+    talk->bother_all();
+    this->wait_until([this]() { return account.servers == 0 && work_.empty() && working_ == 0; },
+                     60 * SEC, "sessions with the program are dropped");
     helper_done_ = true;
     world->wake(&work_, 10);
     for (auto &server : servers) {
         Server *s = server.get();
         this->wait_until([s]() { return s->gone; }, 60 * SEC, "handle_unbound is called");
     }
+    talk->tear_down();
+    if (lounge_)
+        lounge_->leave();
     for (auto &target : targets) {
         check_target(target.get());
         if (target->in_group)

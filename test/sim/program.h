@@ -28,8 +28,10 @@
 
 namespace sim {
 
+class Lounge;
 class Program;
 class Server;
+class Talk;
 class Timer;
 
 // Lives as long as its connection.
@@ -51,6 +53,7 @@ public:
     void secure(int timeout);
     const bool hostile; // answers may be garbage
     bool in_group = false;
+    int connect_ms = -1; // of a target of channels
 
 private:
     int create_connect_fd() override;
@@ -74,10 +77,13 @@ public:
     bool stopped = true;  // handle_stop was
     uint64_t entries = 0; // connections that became the kernel's
     int receive_ms = -1, send_ms = -1, keep_ms = 0;
-    bool asks = false; // has an authenticator
+    bool asks = false;     // has an authenticator
+    bool channels = false; // its connections are
+    void talk_in(CommChannelGroup *group) { this->set_channels(group); }
 
 private:
     CommSession *new_session(long long seq, CommConnection *conn) override;
+    CommChannel *new_channel(CommConnection *conn) override;
     void handle_stop(int error) override;
     void handle_unbound() override;
     int create_listen_fd() override;
@@ -146,10 +152,13 @@ public:
     std::deque<std::shared_ptr<Cancel>> cancels;
     std::vector<std::unique_ptr<Server>> servers;
     std::vector<std::unique_ptr<Target>> targets;
+    std::unique_ptr<Talk> talk;
 
 private:
     bool set_up(); // false when the system denied an engine
     void set_up_targets();
+    Server *set_up_server();
+    void spawn_peer(Server *server);
     void draw_limits(Server *server);
     void bind(Server *server);
     void unbind(Server *server);
@@ -162,11 +171,13 @@ private:
     void check_end();
 
     CommSchedGroup group_;
+    std::unique_ptr<Lounge> lounge_;
     std::shared_ptr<wf::Guard> guard_;
     std::shared_ptr<wf::ConnectionFilter> filter_;
     std::vector<std::shared_ptr<Listener>> raw_;
     std::deque<std::function<void()>> work_;
     int threads_ = 0;
+    int working_ = 0; // helpers that are at it
     unsigned known_wait_ = 0;
     int permits_ = 1;
     bool helper_done_ = false;
@@ -180,6 +191,7 @@ std::shared_ptr<Listener> spawn_server_peer(Program *program, bool secure);
 
 // checks.cc
 void check_quiet(Program *program);
+void check_channel(const CommConnEntry *entry); // channel_checks.cc
 void print_pool(Program *program);
 void check_service(CommService *service);
 void check_target(CommTarget *target);

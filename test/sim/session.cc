@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "channels.h"
 #include "kernel/worker.h"
 
 namespace sim {
@@ -288,7 +289,10 @@ void ServerSession::handle(int state, int error) {
         world->fail("an answer failed without an error");
     ended_ = true;
     program_->account.replied++;
-    delete this;
+    if ((in_.parser.head.flags & UPGRADE) && world->rng.percent(20))
+        program_->outside([this]() { delete this; });
+    else
+        delete this;
 }
 
 void ServerSession::to_reply() {
@@ -326,6 +330,8 @@ void ServerSession::push_first() {
 }
 
 void ServerSession::answer() {
+    if ((in_.parser.head.flags & UPGRADE) && (program_->polite || world->rng.percent(90)))
+        program_->talk->hand_over(this);
     replying_ = true;
     if (program_->sched.reply(this) < 0) {
         if (ended_)

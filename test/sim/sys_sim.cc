@@ -273,7 +273,11 @@ int sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len) {
         return 0;
     }
     auto listener = net->as<sim::Listener>(fd);
-    give_address(listener ? listener->port : stream(fd)->port, addr, len);
+    auto socket = listener ? nullptr : stream(fd);
+    give_address(listener        ? listener->port
+                 : socket->local ? socket->local
+                                 : socket->port,
+                 addr, len);
     return 0;
 }
 

@@ -26,7 +26,8 @@ const char *plant_name(Plant plant) {
         "none",          "drop-edge",     "skip-wake",  "forget-write",   "short-read",
         "skip-queue",    "lose-input",    "read-ahead", "deaf-handshake", "lose-cancel",
         "lose-deadline", "lose-grant",    "keep-timer", "keep-datagram",  "keep-pause",
-        "lose-backlog",  "admit-refused", "lose-place", "eat-peeked"};
+        "lose-backlog",  "admit-refused", "lose-place", "eat-peeked",     "keep-sleeping",
+        "release-twice", "lose-piece",    "tell-late",  "lose-handover",  "swap-broadcasts"};
     return names[plant];
 }
 

@@ -51,6 +51,12 @@ enum Plant {
     ADMIT_REFUSED,
     LOSE_PLACE,
     EAT_PEEKED,
+    KEEP_SLEEPING,
+    RELEASE_TWICE,
+    LOSE_PIECE,
+    TELL_LATE,
+    LOSE_HANDOVER,
+    SWAP_BROADCASTS,
     PLANT_COUNT
 };
 const char *plant_name(Plant plant);
