@@ -83,6 +83,7 @@ struct CommChannelCore {
     bool was_paused : 1 = false; // since receive() was called last
     bool unwanted : 1 = false;   // close() came while a handshake had the connection
     bool cut_wanted : 1 = false; // the group has more queued than it may
+    bool look_again : 1 = false; // at the limits on the peer, once what it has said was looked at
     bool ending : 1 = false;     // the service is drained: end in good order
     bool was_established : 1 = false;
     uint8_t crossings = 0; // of water marks that were not told

@@ -114,7 +114,7 @@ CommChannelMachine::Step CommChannelMachine::step(CommConnEntry *entry, bool *he
     if (entry->state == CommConnEntry::C_CLOSING)
         return entry->unlisted && !entry->over ? tell_closed(entry, here) : REST;
     if (entry->aborted) { // while it was connecting
-        end(entry, CCR_ABORTED, entry->send_error);
+        end(entry, entry->send_error ? CCR_NO_MEMORY : CCR_ABORTED, entry->send_error);
         return AGAIN;
     }
     if (core && core->unwanted) {
@@ -152,6 +152,11 @@ CommChannelMachine::Step CommChannelMachine::step(CommConnEntry *entry, bool *he
 void CommChannelMachine::look_at_limits(CommConnEntry *entry) {
     if (entry->state < CommConnEntry::C_UPGRADING || entry->state == CommConnEntry::C_CLOSING)
         return;
+    CommChannelCore *core = entry->channel;
+    if (core && core->look_again && !entry->busy && (!entry->readable || core->read_paused)) {
+        core->look_again = false;
+        entry->timed_out = true;
+    }
     if (entry->aborted) {
         end(entry, entry->send_error ? CCR_NO_MEMORY : CCR_ABORTED, entry->send_error);
     } else if (entry->timed_out) {

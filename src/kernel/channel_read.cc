@@ -219,7 +219,7 @@ uint64_t CommChannelMachine::find_receive_limit(const CommConnEntry *entry,
 }
 
 void CommChannelMachine::renew_deadline(CommConnEntry *entry, uint64_t now) {
-    const CommChannelCore *core = entry->channel;
+    CommChannelCore *core = entry->channel;
     const CommChannelOptions &options = core->options();
     CommCloseReason reason = CCR_COUNT;
     uint64_t when = entry_min(core->finish_at, entry_min(core->ends_at, core->limit_at));
@@ -235,7 +235,11 @@ void CommChannelMachine::renew_deadline(CommConnEntry *entry, uint64_t now) {
     }
     // What has passed and did not count, since there was something to read, or the program had the
     // channel in its hand, is looked at again.
-    entry->set_deadline(when <= now ? now + SECOND_NS : when);
+    if (when <= now) {
+        core->look_again = true;
+        when = now + (entry->busy ? SECOND_NS : SECOND_NS / 20);
+    }
+    entry->set_deadline(when);
 }
 
 // CCR_COUNT: none.
@@ -254,8 +258,10 @@ CommCloseReason CommChannelMachine::find_overdue(CommConnEntry *entry, uint64_t 
     BacklogRule::Verdict verdict = core->backlog.sample(now, core->queued);
     if (verdict != BacklogRule::OK)
         return verdict == BacklogRule::STALLED ? CCR_SEND_STALLED : CCR_SLOW_SEND;
+    if (core->read_paused)
+        return CCR_COUNT;
     // What the peer has said and nobody has looked at yet speaks for it.
-    if (core->read_paused || entry->readable || entry->busy)
+    if (entry->readable || entry->busy)
         return CCR_COUNT;
     if (find_receive_limit(entry, &reason) <= now)
         return reason;
