@@ -267,9 +267,9 @@ public:
     // its connection becomes the channel, with whatever bytes stand behind the request; the group
     // must stay as long as the service is bound. Takes the reference over: a channel whose reply
     // could not be sent hears of nothing. When its connection ends before this session is gone, the
-    // thread that deletes the session tells it. -1 with ENOENT when it is too late or the connection
-    // cannot be one (datagrams), EALREADY the second time; then the reference is still the
-    // caller's.
+    // thread that deletes the session tells it. -1 with ENOENT when it is too late or the
+    // connection cannot be one (datagrams), EALREADY the second time; then the reference is still
+    // the caller's.
     int hand_over(CommChannel *channel, CommChannelGroup *group);
 
     CommSession();

@@ -150,4 +150,14 @@ std::shared_ptr<Listener> spawn_channel_listener(Program *program, bool secure) 
     });
 }
 
+void Program::spawn_peer(Server *server) {
+    bool upgrade = !server->channels && world->rng.percent(40);
+    if (server->datagrams)
+        spawn_datagram_peer(this, server);
+    else if (server->channels || upgrade)
+        spawn_channel_peer(this, server, upgrade);
+    else
+        spawn_client_peer(this, server);
+}
+
 } // namespace sim

@@ -214,6 +214,8 @@ CommChannel *Talk::new_channel() {
     return chat;
 }
 
+CommChannel *Server::new_channel(CommConnection *) { return program->talk->new_channel(); }
+
 void Talk::hand_over(CommSession *session) {
     Chat *chat = new Chat(this);
     if (world->rng.percent(70))

@@ -85,8 +85,6 @@ CommSession *Server::new_session(long long, CommConnection *) {
     return new ServerSession(program, this, program->polite);
 }
 
-CommChannel *Server::new_channel(CommConnection *) { return program->talk->new_channel(); }
-
 int Server::create_listen_fd() {
     program->user_code("create_listen_fd");
     return sys_socket(AF_INET, datagrams ? SOCK_DGRAM : SOCK_STREAM, 0);
@@ -383,16 +381,6 @@ Server *Program::set_up_server() {
     if (server->channels)
         server->talk_in(talk->any_group());
     return server;
-}
-
-void Program::spawn_peer(Server *server) {
-    bool upgrade = !server->channels && world->rng.percent(40);
-    if (server->datagrams)
-        spawn_datagram_peer(this, server);
-    else if (server->channels || upgrade)
-        spawn_channel_peer(this, server, upgrade);
-    else
-        spawn_client_peer(this, server);
 }
 
 void Program::operation() {
