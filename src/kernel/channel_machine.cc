@@ -341,8 +341,10 @@ void CommChannelMachine::establish(CommConnEntry *entry) {
     core->bytes_received += entry->input_size();
     core->group->add(core);
     entry->readable = true; // what came with the handshake, or behind the last message
-    if (core->ending)
+    if (core->ending) {
+        core->finish_at = entry_after(now, DRAIN_MS);
         end_sending(entry);
+    }
     if (entry->state != CommConnEntry::C_CLOSING)
         renew_deadline(entry, now);
 }
@@ -384,6 +386,7 @@ void CommChannelMachine::take_over(CommConnEntry *entry, CommSession *session) {
     }
     session->successor_ = nullptr; // its reference is the entry's now
     entry->channel = core;
+    core->ending = entry->service->draining_; // whoever drained it has passed this one by
 }
 
 void CommChannelMachine::session_gone(CommConnEntry *entry) {
