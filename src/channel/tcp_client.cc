@@ -44,6 +44,7 @@ public:
 
     ReconnectPolicy policy;
     Failed failed;
+    std::function<void(TcpClient &)> ended;
     struct EndpointParams endpoint = ENDPOINT_PARAMS_DEFAULT;
     bool secure = false;
     SSL_CTX *ssl_ctx = nullptr;
@@ -192,12 +193,12 @@ void TcpClient::Impl::resolved(WFRouterTask *task) {
         this->fail(WFT_STATE_SYS_ERROR, error, false);
         return;
     }
-    bool ended;
+    bool is_ended;
     {
         std::lock_guard<std::mutex> lock(mutex);
-        ended = state == ClientState::ENDED;
+        is_ended = state == ClientState::ENDED;
     }
-    if (ended) // before there was anything to close
+    if (is_ended) // before there was anything to close
         channel->close();
 }
 
@@ -273,16 +274,16 @@ void TcpClient::Impl::sleep(int delay) {
         this->leave();
         return;
     }
-    bool ended;
+    bool is_ended;
     {
         std::lock_guard<std::mutex> lock(mutex);
-        ended = state == ClientState::ENDED && !timer->is_over;
-        if (!ended && !timer->is_over) {
+        is_ended = state == ClientState::ENDED && !timer->is_over;
+        if (!is_ended && !timer->is_over) {
             timer_ = timer;
             return;
         }
     }
-    if (ended)
+    if (is_ended)
         scheduler->unsleep(timer);
     timer->unref();
 }
@@ -306,10 +307,16 @@ void TcpClient::Impl::woken(Timer *timer, bool by_itself) {
         this->leave();
 }
 
+// From here on the client may be gone, but for whoever is told so.
 void TcpClient::Impl::leave() {
-    std::lock_guard<std::mutex> lock(mutex);
-    busy_ = false;
-    idle_.notify_all();
+    auto tell = ended;
+    {
+        std::lock_guard<std::mutex> lock(mutex);
+        busy_ = false;
+        idle_.notify_all();
+    }
+    if (tell) // outside of its events, so that it may be deleted
+        Channel::run_for(nullptr, [&] { tell(*client_); });
 }
 
 void TcpClient::Impl::end(bool now) {
@@ -369,6 +376,10 @@ TcpClient::~TcpClient() {
 
 void TcpClient::set_reconnect(const ReconnectPolicy &policy) { impl_->policy = policy; }
 void TcpClient::on_failed(Failed function) { impl_->failed = std::move(function); }
+void TcpClient::on_ended(std::function<void(TcpClient &)> function) {
+    impl_->ended = std::move(function);
+}
+
 void TcpClient::set_connect_timeout(int ms) { impl_->endpoint.connect_timeout = ms; }
 void TcpClient::set_tls_timeout(int ms) { impl_->endpoint.ssl_connect_timeout = ms; }
 

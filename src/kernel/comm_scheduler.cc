@@ -354,7 +354,8 @@ int CommSchedGroup::waiter_timeout() {
 int CommScheduler::connect(CommChannel *channel, CommSchedObject *object, CommChannelGroup *group,
                            CommTarget **target) {
     CommTarget *found = object->acquire(0);
-    *target = found;
+    if (target)
+        *target = found;
     if (!found)
         return -1;
     if (this->comm.connect(channel, found, group) == 0)

@@ -129,6 +129,27 @@ TEST(TcpClient, GivesUpAfterSoManyAttempts) {
     EXPECT_EQ(record.lines()[3], failure(WFT_STATE_SYS_ERROR, ECONNREFUSED, true));
 }
 
+// One for each connection, which frees itself.
+TEST(TcpClient, MayBeDeletedWhenItHasEnded) {
+    wf::TcpServer server;
+    echo(server);
+    unsigned short port = listen_on_free_port(server), nobody = raw::refusing_port();
+    Record record;
+    for (int i = 0; i < 60; i++) {
+        auto *client = new wf::TcpClient;
+        client->on_established([](wf::Channel &channel) { channel.send("x"); });
+        client->on_message([](wf::Channel &channel, const wf::Frame &) { channel.shutdown(); });
+        client->on_ended([&record](wf::TcpClient &over) {
+            EXPECT_EQ(over.state(), wf::ClientState::ENDED);
+            delete &over;
+            record.add("ended");
+        });
+        ASSERT_EQ(client->connect("127.0.0.1", i % 3 ? port : nobody), 0);
+    }
+    EXPECT_TRUE(record.wait(60));
+    server.stop();
+}
+
 TEST(TcpClient, TimesOutWhereNobodyAnswers) {
     raw::BlackHole hole;
     if (!hole.works())

@@ -215,6 +215,14 @@ public:
             function(channel, static_cast<M &>(message));
         };
     }
+    // ChannelEvents::authenticate for messages of a class, with on_parsed().
+    template <class M>
+    void authenticate_parsed(std::function<AuthVerdict(Channel &, M &)> function) {
+        kind_->authenticate_parsed = [function = std::move(function)](Channel &channel,
+                                                                      CommMessageIn &message) {
+            return function(channel, static_cast<M &>(message));
+        };
+    }
 
 protected:
     ChannelOwner() : kind_(std::make_shared<ChannelKind>()) {}

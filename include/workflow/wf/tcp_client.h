@@ -44,8 +44,8 @@ public:
     using Failed = std::function<void(TcpClient &, int state, int error, int delay)>;
 
     TcpClient();
-    // Ends it and waits, as wait() does. In one of its own events it would wait for itself: it
-    // aborts instead.
+    // Closes it and waits, as wait() does. In one of its own events but on_ended() it would wait
+    // for itself: it aborts instead.
     ~TcpClient();
     TcpClient(const TcpClient &) = delete;
     TcpClient &operator=(const TcpClient &) = delete;
@@ -53,6 +53,9 @@ public:
     // Before connect().
     void set_reconnect(const ReconnectPolicy &policy);
     void on_failed(Failed function);
+    // It is over: nothing is under way, and nothing else will be called. The client may be deleted
+    // in it, if nobody waits for it elsewhere.
+    void on_ended(std::function<void(TcpClient &)> function);
     void set_connect_timeout(int ms);     // 10 s; -1 none
     void set_tls_timeout(int ms);         // 10 s; -1 none
     void set_tls(SSL_CTX *ctx = nullptr); // over TLS; NULL: wf::tls_client_ctx(). Borrowed
