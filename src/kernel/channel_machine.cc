@@ -153,7 +153,8 @@ void CommChannelMachine::look_at_limits(CommConnEntry *entry) {
     if (entry->state < CommConnEntry::C_UPGRADING || entry->state == CommConnEntry::C_CLOSING)
         return;
     CommChannelCore *core = entry->channel;
-    if (core && core->look_again && !entry->busy && (!entry->readable || core->read_paused)) {
+    bool unread = entry->readable && !entry->eof && !(core && core->read_paused);
+    if (core && core->look_again && !entry->busy && !unread) {
         core->look_again = false;
         entry->timed_out = true;
     }

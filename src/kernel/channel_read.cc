@@ -261,7 +261,7 @@ CommCloseReason CommChannelMachine::find_overdue(CommConnEntry *entry, uint64_t 
     if (core->read_paused)
         return CCR_COUNT;
     // What the peer has said and nobody has looked at yet speaks for it.
-    if (entry->readable || entry->busy)
+    if ((entry->readable && !entry->eof) || entry->busy)
         return CCR_COUNT;
     if (find_receive_limit(entry, &reason) <= now)
         return reason;

@@ -221,7 +221,8 @@ void Talk::hand_over(CommSession *session) {
     if (world->rng.percent(70))
         this->hold(chat);
     if (session->hand_over(chat, this->any_group()) < 0) {
-        if (program->polite)
+        // Its connection may have ended before the program has seen it.
+        if (program->polite && errno != ENOENT)
             world->fail("a session cannot be handed over: %d", errno);
         chat->unref();
         return;

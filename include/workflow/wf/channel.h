@@ -1,4 +1,4 @@
-// Weft public header, room: channel - Channel: a conversation of messages, and what a program does with it
+// Weft public header, room: channel - C++20: Channel: a conversation of messages, and what a program does with it
 // SPDX-License-Identifier: Apache-2.0
 //
 // A channel is one connection of a TcpServer or TcpClient (wf/tcp_server.h, wf/tcp_client.h), or

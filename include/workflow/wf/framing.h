@@ -1,4 +1,4 @@
-// Weft public header, room: protocol - framings: how a stream of bytes is cut into messages
+// Weft public header, room: protocol - C++20: framings: how a stream of bytes is cut into messages
 // SPDX-License-Identifier: Apache-2.0
 //
 // A framing finds the messages in what a peer has sent, and says what to put around one that is

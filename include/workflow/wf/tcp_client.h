@@ -1,4 +1,4 @@
-// Weft public header, room: channel - TcpClient: one channel to one peer, connected anew when it is lost
+// Weft public header, room: channel - C++20: TcpClient: one channel to one peer, connected anew when it is lost
 // SPDX-License-Identifier: Apache-2.0
 //
 // A client looks its peer's name up, connects, and has one channel (wf/channel.h) at a time. If

@@ -1,4 +1,4 @@
-// Weft public header, room: server - TcpServer: listens, and makes a channel of each connection
+// Weft public header, room: server - C++20: TcpServer: listens, and makes a channel of each connection
 // SPDX-License-Identifier: Apache-2.0
 //
 // Starts, stops, listens, and takes its guard and filter as every server does (WFServer.h); what it

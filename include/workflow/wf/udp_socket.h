@@ -1,4 +1,4 @@
-// Weft public header, room: server - UdpSocket: datagrams from and to many peers on one socket
+// Weft public header, room: server - C++20: UdpSocket: datagrams from and to many peers on one socket
 // SPDX-License-Identifier: Apache-2.0
 //
 // Starts, stops, and takes its guard as every server does (WFServer.h): its lists and rates are for

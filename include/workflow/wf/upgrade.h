@@ -1,4 +1,4 @@
-// Weft public header, room: server - connections that an HTTP server hands over to channels (Upgrade)
+// Weft public header, room: server - C++20: connections that an HTTP server hands over to channels (Upgrade)
 // SPDX-License-Identifier: Apache-2.0
 //
 // A client that asks for another protocol in the Upgrade field (RFC 9110, section 7.8) is answered
