@@ -179,27 +179,37 @@ Piece *Talk::make_piece(std::string bytes) {
 // Keeps a reference of its own, for a while or to the end.
 void Talk::hold(Chat *chat) {
     chat->ref();
+    sys_lock(&holding_);
     held_.push_back(chat);
-    if (held_.size() > MOST_HELD)
+    bool full = held_.size() > MOST_HELD;
+    sys_unlock(&holding_);
+    if (full)
         this->drop();
 }
 
 void Talk::drop() {
-    if (held_.empty())
-        return;
-    size_t i = world->rng.below(held_.size());
-    Chat *chat = held_[i];
-    held_[i] = held_.back();
-    held_.pop_back();
-    chat->unref();
+    Chat *chat = nullptr;
+    sys_lock(&holding_);
+    if (!held_.empty()) {
+        size_t i = world->rng.below(held_.size());
+        chat = held_[i];
+        held_[i] = held_.back();
+        held_.pop_back();
+    }
+    sys_unlock(&holding_);
+    if (chat)
+        chat->unref();
 }
 
-// With a reference.
+// With a reference: counting is a step of its own, and nobody may drop the last one before.
 Chat *Talk::any_held() {
-    if (held_.empty())
-        return nullptr;
-    Chat *chat = held_[world->rng.below(held_.size())];
-    chat->ref();
+    Chat *chat = nullptr;
+    sys_lock(&holding_);
+    if (!held_.empty()) {
+        chat = held_[world->rng.below(held_.size())];
+        chat->ref();
+    }
+    sys_unlock(&holding_);
     return chat;
 }
 
@@ -271,12 +281,15 @@ void Talk::broadcast() {
     }
     std::vector<Chat *> chats;
     std::vector<CommChannel *> channels;
+    sys_lock(&holding_);
     for (Chat *chat : held_) {
-        if (rng.percent(50) && std::find(chats.begin(), chats.end(), chat) == chats.end())
+        if (rng.percent(50) && std::find(chats.begin(), chats.end(), chat) == chats.end()) {
+            chat->ref();
             chats.push_back(chat);
+        }
     }
+    sys_unlock(&holding_);
     for (Chat *chat : chats) {
-        chat->ref();
         channels.push_back(chat);
         if (chat->established)
             chat->ledger->owed[from].push_back(number);

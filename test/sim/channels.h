@@ -196,7 +196,8 @@ private:
     CommChannelOptions draw_options();
 
     std::vector<CommChannelGroup *> groups_;
-    std::vector<Chat *> held_; // each with a reference
+    struct weft_lock holding_ = {0}; // guards held_
+    std::vector<Chat *> held_;       // each with a reference
     std::vector<std::unique_ptr<Target>> targets_;
     std::map<uint32_t, std::shared_ptr<Ledger>> ledgers_;
     std::deque<std::unique_ptr<Piece>> pieces_;
