@@ -83,36 +83,38 @@ private:
     // Under the mutex.
     ChannelPtr channel_; // on its way to being established, or there
     bool established_ = false;
-    Timer *timer_ = nullptr; // counted
-    bool busy_ = false;      // something is under way
+    std::shared_ptr<Timer> timer_;
+    bool busy_ = false; // something is under way
 };
 
-// Two hold it: the engine until handle(), and whoever may cancel it.
+// Two hold it: itself, for the engine until handle(), and whoever may cancel it.
 class TcpClient::Impl::Timer final : public SleepSession {
 public:
     Timer(std::shared_ptr<Impl> impl, int ms) : impl_(std::move(impl)), ms_(ms) {}
-    void unref() {
-        if (--refs_ == 0)
-            delete this;
+    // False when no thread can be had: the engine has none, or ends.
+    static bool start(const std::shared_ptr<Timer> &timer) {
+        timer->self_ = timer;
+        if (detail::runtime_scheduler()->sleep(timer.get()) == 0)
+            return true;
+        timer->self_.reset();
+        return false;
     }
     bool is_over = false; // under the client's mutex
 
 private:
-    ~Timer() override = default;
     int duration(struct timespec *value) override {
         value->tv_sec = ms_ / 1000;
         value->tv_nsec = ms_ % 1000 * 1000000L;
         return 0;
     }
-    void handle(int state, int) override {
-        std::shared_ptr<Impl> impl = impl_;
-        impl->woken(this, state == SS_STATE_COMPLETE);
-        this->unref();
+    void handle(int how, int) override {
+        std::shared_ptr<Timer> self = std::move(self_);
+        impl_->woken(this, how == SS_STATE_COMPLETE);
     }
 
     const std::shared_ptr<Impl> impl_;
     const int ms_;
-    std::atomic<int> refs_{2};
+    std::shared_ptr<Timer> self_;
 };
 
 int TcpClient::Impl::connect(const std::string &host, unsigned short port,
@@ -262,11 +264,8 @@ void TcpClient::Impl::fail(int task_state, int error, bool lost) {
 }
 
 void TcpClient::Impl::sleep(int delay) {
-    Timer *timer = new Timer(this->shared_from_this(), delay);
-    CommScheduler *scheduler = detail::runtime_scheduler();
-    if (scheduler->sleep(timer) < 0) { // no thread can be had: the engine has none, or ends
-        timer->unref();
-        timer->unref();
+    auto timer = std::make_shared<Timer>(this->shared_from_this(), delay);
+    if (!Timer::start(timer)) {
         {
             std::lock_guard<std::mutex> lock(mutex);
             state = ClientState::ENDED;
@@ -274,33 +273,28 @@ void TcpClient::Impl::sleep(int delay) {
         this->leave();
         return;
     }
-    bool is_ended;
     {
         std::lock_guard<std::mutex> lock(mutex);
-        is_ended = state == ClientState::ENDED && !timer->is_over;
-        if (!is_ended && !timer->is_over) {
+        if (timer->is_over)
+            return;
+        if (state != ClientState::ENDED) {
             timer_ = timer;
             return;
         }
     }
-    if (is_ended)
-        scheduler->unsleep(timer);
-    timer->unref();
+    detail::runtime_scheduler()->unsleep(timer.get());
 }
 
 void TcpClient::Impl::woken(Timer *timer, bool by_itself) {
     bool again;
-    bool mine;
     {
         std::lock_guard<std::mutex> lock(mutex);
         timer->is_over = true;
-        mine = timer_ == timer;
-        timer_ = mine ? nullptr : timer_;
+        if (timer_.get() == timer)
+            timer_.reset();
         again = by_itself && state == ClientState::WAITING;
         state = again ? ClientState::CONNECTING : ClientState::ENDED;
     }
-    if (mine)
-        timer->unref();
     if (again)
         this->attempt();
     else
@@ -320,7 +314,7 @@ void TcpClient::Impl::leave() {
 }
 
 void TcpClient::Impl::end(bool now) {
-    Timer *timer;
+    std::shared_ptr<Timer> timer;
     ChannelPtr channel;
     bool established;
     {
@@ -328,14 +322,12 @@ void TcpClient::Impl::end(bool now) {
         if (state == ClientState::IDLE)
             return;
         state = ClientState::ENDED;
-        timer = std::exchange(timer_, nullptr);
+        timer = std::move(timer_);
         channel = channel_;
         established = established_;
     }
-    if (timer) {
-        detail::runtime_scheduler()->unsleep(timer);
-        timer->unref();
-    }
+    if (timer)
+        detail::runtime_scheduler()->unsleep(timer.get());
     if (!channel)
         return;
     if (now || !established)

@@ -117,7 +117,9 @@ CommChannelMachine::Step CommChannelMachine::step(CommConnEntry *entry, bool *he
         end(entry, entry->send_error ? CCR_NO_MEMORY : CCR_ABORTED, entry->send_error);
         return AGAIN;
     }
-    if (core && core->unwanted) {
+    if (!core) // just accepted
+        return attach(entry) ? AGAIN : REST;
+    if (core->unwanted) {
         end(entry, CCR_CLOSED, 0);
         return AGAIN;
     }
@@ -140,8 +142,6 @@ CommChannelMachine::Step CommChannelMachine::step(CommConnEntry *entry, bool *he
     default:
         break;
     }
-    if (!core)
-        return attach(entry) ? AGAIN : REST;
     if (has_event(core))
         return tell(entry, here);
     return read(entry, here);

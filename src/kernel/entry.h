@@ -239,7 +239,7 @@ private:
     static void run_order(struct weft_msg *msg, struct weft_poller *driver);
     static void run_timer(struct weft_msg *msg, struct weft_poller *driver);
     static void run_job(struct weft_job *job);
-    static void run_last_job(CommConnEntry *entry);
+    static void run_last_job(CommConnEntry *entry) WEFT_TSA(release_capability(entry->mutex));
     static void run_delivery(struct weft_job *job);
     static void run_deferred_delivery(struct weft_job *job);
     void tend(struct weft_poller *driver) WEFT_TSA(requires_capability(mutex));

@@ -331,10 +331,11 @@ void Chat::end_it() {
 
 void Chat::look() {
     CommChannelInfo info;
+    bool over = closed; // it may end between any two of the calls
     this->get_info(&info);
     if (info.state != CCS_CONNECTING && info.id != this->get_id())
         world->fail("a channel tells two ids");
-    if (closed && (this->get_state() != CCS_DISCONNECTED || info.local_len != 0))
+    if (over && (this->get_state() != CCS_DISCONNECTED || info.local_len != 0))
         world->fail("a channel that has ended does not say so");
     wf::TlsInfo *none = nullptr;
     (void)none;

@@ -487,7 +487,7 @@ void Program::close_down() {
                     this->cancel_timer();
                 return account.clients == 0;
             },
-            600 * SEC, "all requests have ended");
+            3600 * SEC, "all requests have ended"); // many may wait at a target, one by one
     }
     if (polite)
         this->wait_until([this]() { return talk->wind_up(); }, 600 * SEC,
