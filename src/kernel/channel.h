@@ -57,12 +57,16 @@ struct PieceQueue {
     }
 };
 
+// The lists of a group, which pollers share out among themselves.
+constexpr unsigned CHANNEL_GROUP_SHARDS = 16;
+
 struct CommChannelCore {
     explicit CommChannelCore(CommChannel *channel_in) : channel(channel_in) {}
 
     CommChannel *const channel;
     CommChannelGroup *group = nullptr; // counted; set once, before `entry`
     std::atomic<uint64_t> id{0};       // likewise
+    unsigned shard = 0;                // likewise: of the group's lists
     // Counted; set once, under its lock. The program may hold the channel, and use it, before.
     std::atomic<CommConnEntry *> entry{nullptr};
     std::atomic<bool> halted{false}; // what may_receive() tells; written under the lock
@@ -146,7 +150,16 @@ public:
         WEFT_TSA(requires_capability(entry->mutex));
     static bool is_idle(const CommConnEntry *entry);
     // Without a lock: nothing of it can move any more.
-    static bool has_ended(const CommChannelCore *core);
+    // Calls `use` with the engine, under the lock, unless the channel has ended: behind its end the
+    // engine may be gone, and its pollers.
+    template <class Use>
+    static void if_live(const CommChannelCore *core, Use use) {
+        CommConnEntry *entry = core->entry;
+        entry->set_lock();
+        if (entry->state != CommConnEntry::C_CLOSING)
+            use(entry->poller->pool);
+        entry->unlock();
+    }
     static const struct pollable_ops client_ops;
 
     // What the public functions ask for. Without a lock.
@@ -211,8 +224,6 @@ private:
 
     // channel_send.cc
     static void write(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
-    static IoResult put(CommConnEntry *entry, struct iovec *vectors, int count, size_t *moved)
-        WEFT_TSA(requires_capability(entry->mutex));
     static IoResult flush_some(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static void moved(CommConnEntry *entry, size_t bytes)
         WEFT_TSA(requires_capability(entry->mutex));

@@ -16,7 +16,6 @@
 
 namespace {
 
-constexpr unsigned SHARDS = 16;
 constexpr size_t AT_ONCE = 64; // channels sent to in one go
 
 } // namespace
@@ -39,9 +38,13 @@ struct CommChannelGroup::Payload {
 
 struct CommChannelGroup::Broadcast {
     Broadcast *next;
-    Payload *payload; // counted
+    Payload *payload;     // counted
+    struct mpoller *pool; // the engine, which does not end before the order has; null while empty
     size_t count, done;
     CommChannel *channels[1]; // each with a reference
+
+    void add(CommChannel *channel, struct mpoller *engine);
+    void drop();
 };
 
 struct CommChannelGroup::Shard {
@@ -81,14 +84,14 @@ CommChannelGroup::~CommChannelGroup() { delete[] shards_; }
 CommChannelGroup *CommChannelGroup::create(const CommChannelOptions &options,
                                            size_t backlog_limit) {
     auto *group = new (std::nothrow) CommChannelGroup(options, backlog_limit);
-    Shard *shards = group ? new (std::nothrow) Shard[SHARDS] : nullptr;
+    Shard *shards = group ? new (std::nothrow) Shard[CHANNEL_GROUP_SHARDS] : nullptr;
     if (!shards) {
         delete group;
         errno = ENOMEM;
         return nullptr;
     }
     group->shards_ = shards;
-    for (unsigned i = 0; i < SHARDS; i++) {
+    for (unsigned i = 0; i < CHANNEL_GROUP_SHARDS; i++) {
         shards[i].group = group;
         shards[i].msg.run = Shard::run_msg;
         shards[i].job.run = Shard::run_job;
@@ -107,7 +110,7 @@ size_t CommChannelGroup::get_count() const { return this->count_; }
 size_t CommChannelGroup::get_backlog() const { return this->backlog_; }
 
 CommChannelGroup::Shard *CommChannelGroup::shard(const CommChannelCore *core) const {
-    return &this->shards_[core->entry.load()->poller->index % SHARDS];
+    return &this->shards_[core->shard];
 }
 
 void CommChannelGroup::add(CommChannelCore *core) {
@@ -142,7 +145,7 @@ void CommChannelGroup::remove(CommChannelCore *core) {
 
 size_t CommChannelGroup::list(CommChannel **channels, size_t max) const {
     size_t count = 0;
-    for (unsigned i = 0; i < SHARDS && count < max; i++) {
+    for (unsigned i = 0; i < CHANNEL_GROUP_SHARDS && count < max; i++) {
         Shard *shard = &this->shards_[i];
         sys_lock(&shard->lock);
         for (CommChannelCore *c = shard->first; c && count < max; c = c->group_next) {
@@ -165,7 +168,7 @@ bool CommChannelGroup::note_backlog(size_t before, size_t after) {
 void CommChannelGroup::cut_greatest() {
     CommChannel *greatest = nullptr;
     size_t most = 0;
-    for (unsigned i = 0; i < SHARDS; i++) {
+    for (unsigned i = 0; i < CHANNEL_GROUP_SHARDS; i++) {
         Shard *shard = &this->shards_[i];
         CommChannel *before = greatest;
         sys_lock(&shard->lock);
@@ -202,7 +205,6 @@ void CommChannelGroup::Shard::append(Broadcast *order) {
     sys_unlock(&lock);
     if (start) {
         group->ref();
-        mpoller_enter(poller->pool);
         go(poller);
     }
 }
@@ -211,6 +213,27 @@ void CommChannelGroup::Shard::go(struct weft_poller *poller) { poller_do(poller,
 
 void CommChannelGroup::Shard::run_msg(struct weft_msg *msg, struct weft_poller *poller) {
     poller_ready(poller, &WEFT_CONTAINER_OF(msg, Shard, msg)->job);
+}
+
+// Of a channel that has not ended, which the caller makes sure of: so the engine is there still.
+void CommChannelGroup::Broadcast::add(CommChannel *channel, struct mpoller *engine) {
+    if (!pool) {
+        mpoller_enter(engine);
+        pool = engine;
+    }
+    channel->ref();
+    channels[count++] = channel;
+}
+
+// What is left of it, and itself.
+void CommChannelGroup::Broadcast::drop() {
+    while (done < count)
+        channels[done++]->unref();
+    payload->unref();
+    struct mpoller *engine = pool;
+    free(this);
+    if (engine)
+        mpoller_leave(engine);
 }
 
 // Some channels of the oldest order. Releasing is the program's code, so it stands behind the lock.
@@ -225,25 +248,21 @@ void CommChannelGroup::Shard::run_job(struct weft_job *job) {
         send_share(channel->core_, order->payload);
         channel->unref();
     }
-    bool more = true;
-    if (order->done == order->count) {
-        sys_lock(&self->lock);
-        self->orders = order->next;
-        if (!self->orders)
-            self->last = &self->orders;
-        more = self->running = self->orders != nullptr;
-        sys_unlock(&self->lock);
-        order->payload->unref();
-        free(order);
-    }
-    if (more) {
+    if (order->done < order->count) {
         self->go(poller);
         return;
     }
-    CommChannelGroup *group = self->group;
-    struct mpoller *pool = poller->pool;
-    group->unref();
-    mpoller_leave(pool);
+    sys_lock(&self->lock);
+    self->orders = order->next;
+    if (!self->orders)
+        self->last = &self->orders;
+    bool more = self->running = self->orders != nullptr;
+    sys_unlock(&self->lock);
+    if (more)
+        self->go(poller);
+    else
+        self->group->unref();
+    order->drop(); // last: it keeps the poller
 }
 
 void CommChannelGroup::send_share(CommChannelCore *core, Payload *payload) {
@@ -270,6 +289,7 @@ CommChannelGroup::Broadcast *CommChannelGroup::make_order(size_t count, Payload 
     if (!order)
         return nullptr;
     order->count = order->done = 0;
+    order->pool = nullptr;
     order->payload = payload;
     payload->refs++;
     return order;
@@ -277,7 +297,7 @@ CommChannelGroup::Broadcast *CommChannelGroup::make_order(size_t count, Payload 
 
 // Gives the orders to their shards, or drops them all.
 void CommChannelGroup::post(Broadcast **orders, bool good) {
-    for (unsigned i = 0; i < SHARDS; i++) {
+    for (unsigned i = 0; i < CHANNEL_GROUP_SHARDS; i++) {
         Broadcast *order = orders[i];
         if (!order)
             continue;
@@ -285,27 +305,23 @@ void CommChannelGroup::post(Broadcast **orders, bool good) {
             this->shards_[i].append(order);
             continue;
         }
-        for (size_t n = 0; n < order->count; n++)
-            order->channels[n]->unref();
-        order->payload->unref();
-        free(order);
+        order->drop();
     }
 }
 
 int CommChannelGroup::broadcast(const char *data, size_t size, void (*release)(void *owner),
                                 void *owner) {
-    Broadcast *orders[SHARDS] = {};
+    Broadcast *orders[CHANNEL_GROUP_SHARDS] = {};
     Payload *payload = new (std::nothrow) Payload{data, size, release, owner, {1}};
     bool good = payload != nullptr;
-    for (unsigned i = 0; i < SHARDS && good; i++) {
+    for (unsigned i = 0; i < CHANNEL_GROUP_SHARDS && good; i++) {
         Shard *shard = &this->shards_[i];
         sys_lock(&shard->lock);
         if (shard->count > 0) {
             Broadcast *order = orders[i] = make_order(shard->count, payload);
             good = order != nullptr;
             for (CommChannelCore *c = shard->first; c && good; c = c->group_next) {
-                c->channel->ref();
-                order->channels[order->count++] = c->channel;
+                order->add(c->channel, c->entry.load()->poller->pool);
             }
         }
         sys_unlock(&shard->lock);
@@ -315,31 +331,29 @@ int CommChannelGroup::broadcast(const char *data, size_t size, void (*release)(v
 
 int CommChannelGroup::broadcast(CommChannel *const *channels, size_t count, const char *data,
                                 size_t size, void (*release)(void *owner), void *owner) {
-    Broadcast *orders[SHARDS] = {};
-    size_t counts[SHARDS] = {};
+    Broadcast *orders[CHANNEL_GROUP_SHARDS] = {};
+    size_t counts[CHANNEL_GROUP_SHARDS] = {};
     Payload *payload = new (std::nothrow) Payload{data, size, release, owner, {1}};
     bool good = payload != nullptr;
     auto place = [&](size_t i) {
         const CommChannelCore *core = channels[i]->core_;
-        return core && core->entry ? core->entry.load()->poller->index % SHARDS : SHARDS;
+        return core && core->entry ? core->shard : CHANNEL_GROUP_SHARDS;
     };
     for (size_t i = 0; i < count; i++) {
-        if (place(i) < SHARDS)
+        if (place(i) < CHANNEL_GROUP_SHARDS)
             counts[place(i)]++;
     }
-    for (unsigned i = 0; i < SHARDS && good; i++) {
+    for (unsigned i = 0; i < CHANNEL_GROUP_SHARDS && good; i++) {
         orders[i] = counts[i] ? make_order(counts[i], payload) : nullptr;
         good = counts[i] == 0 || orders[i];
     }
     for (size_t i = 0; i < count && good; i++) {
-        // Behind the end of a channel its engine may be gone, and its pollers.
         // One that was connected since they were counted has no place.
-        Broadcast *order = place(i) < SHARDS ? orders[place(i)] : nullptr;
-        if (!order || order->count == counts[place(i)] ||
-            CommChannelMachine::has_ended(channels[i]->core_))
-            continue;
-        channels[i]->ref();
-        order->channels[order->count++] = channels[i];
+        Broadcast *order = place(i) < CHANNEL_GROUP_SHARDS ? orders[place(i)] : nullptr;
+        if (order && order->count < counts[place(i)])
+            CommChannelMachine::if_live(channels[i]->core_, [&](struct mpoller *engine) {
+                order->add(channels[i], engine);
+            });
     }
     return this->send_orders(orders, payload, good, release, owner);
 }

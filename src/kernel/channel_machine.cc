@@ -369,6 +369,7 @@ int CommChannelMachine::bind(CommChannelCore *core, CommConnEntry *entry, CommCh
     memcpy(&core->peer, peer, core->peer_len);
     core->opened_at = sys_now();
     core->group = group;
+    core->shard = entry->poller->index % CHANNEL_GROUP_SHARDS;
     core->backlog = BacklogRule(core->options().backlog_limit, core->options().min_send_rate);
     group->ref();
     entry->ref();
@@ -489,14 +490,6 @@ bool CommChannelMachine::is_idle(const CommConnEntry *entry) {
     const CommChannelCore *core = entry->channel;
     return entry->state == CommConnEntry::C_OPEN && !entry->busy && core && core->queued == 0 &&
            !core->in_message && entry->input_size() == 0 && !entry->readable;
-}
-
-bool CommChannelMachine::has_ended(const CommChannelCore *core) {
-    CommConnEntry *entry = core->entry;
-    entry->set_lock();
-    bool ended = entry->state == CommConnEntry::C_CLOSING;
-    entry->unlock();
-    return ended;
 }
 
 // To make room it goes at once. At the end of the service in good order: what was sent arrives, and

@@ -86,33 +86,6 @@ void CommChannelMachine::release_done(CommConnEntry *entry, CommChannelCore *cor
     }
 }
 
-// As much as the socket takes. DONE, BLOCKED, FAILED. *moved: how many bytes.
-IoResult CommChannelMachine::put(CommConnEntry *entry, struct iovec *vectors, int count,
-                                 size_t *moved) {
-    *moved = 0;
-    while (count > 0) {
-        ssize_t n = entry->link.ops->send(&entry->link, vectors, count);
-        if (n < 0) {
-            if (errno == EINTR)
-                continue;
-            return errno == EAGAIN ? IoResult::BLOCKED : IoResult::FAILED;
-        }
-        size_t bytes = static_cast<size_t>(n);
-        metric_add(METRIC_SENT_BYTES, bytes);
-        *moved += bytes;
-        while (count > 0 && bytes >= vectors->iov_len) {
-            bytes -= vectors->iov_len;
-            vectors++;
-            count--;
-        }
-        if (count > 0 && bytes > 0) {
-            vectors->iov_base = static_cast<char *>(vectors->iov_base) + bytes;
-            vectors->iov_len -= bytes;
-        }
-    }
-    return entry->link.held == 0 ? IoResult::DONE : IoResult::BLOCKED;
-}
-
 void CommChannelMachine::moved(CommConnEntry *entry, size_t bytes) {
     CommChannelCore *core = entry->channel;
     if (bytes == 0)
@@ -150,8 +123,9 @@ IoResult CommChannelMachine::flush_some(CommConnEntry *entry) {
         vectors[count++].iov_len = p->size - skip;
         skip = 0;
     }
+    int whole;
     size_t bytes;
-    IoResult result = put(entry, vectors, count, &bytes);
+    IoResult result = entry->put(vectors, count, &whole, &bytes);
     int error = errno;
     took(entry, bytes);
     errno = error;
@@ -298,9 +272,9 @@ int CommChannelMachine::send(CommChannelCore *core, const struct iovec *vectors,
         return -1;
     }
     if (!core->queue.first && entry->link.held == 0 && total > 0) {
-        int now = count < GATHER ? count : GATHER;
+        int now = count < GATHER ? count : GATHER, whole;
         memcpy(left, vectors, static_cast<size_t>(now) * sizeof *left);
-        result = put(entry, left, now, &sent);
+        result = entry->put(left, now, &whole, &sent);
         error = result == IoResult::FAILED ? entry->link_error() : 0;
         moved(entry, sent);
     }

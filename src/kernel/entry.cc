@@ -299,15 +299,11 @@ IoResult CommConnEntry::discard(char *buf, size_t *size) {
     return take(&transport_plain, buf, size);
 }
 
-namespace {
-
-// Writes as much as the socket takes; *done counts whole vectors, the one after them is advanced.
-IoResult write_vectors(CommConnEntry *entry, struct iovec *vectors, int count, int *done,
-                       size_t *moved) {
+IoResult CommConnEntry::put(struct iovec *vectors, int count, int *done, size_t *moved) {
     *done = 0;
     *moved = 0;
     while (*done < count) {
-        ssize_t n = entry->link.ops->send(&entry->link, vectors + *done, count - *done);
+        ssize_t n = link.ops->send(&link, vectors + *done, count - *done);
         if (n < 0) {
             if (errno == EINTR)
                 continue;
@@ -323,15 +319,13 @@ IoResult write_vectors(CommConnEntry *entry, struct iovec *vectors, int count, i
             vectors[*done].iov_len -= bytes;
         }
     }
-    return entry->link.held == 0 ? IoResult::DONE : IoResult::BLOCKED;
+    return link.held == 0 ? IoResult::DONE : IoResult::BLOCKED;
 }
-
-} // namespace
 
 IoResult CommConnEntry::send(struct iovec *vectors, int count) {
     int done;
     size_t moved;
-    IoResult result = write_vectors(this, vectors, count, &done, &moved);
+    IoResult result = put(vectors, count, &done, &moved);
     if (result != IoResult::BLOCKED)
         return result;
     int left = count - done;
@@ -372,8 +366,8 @@ IoResult CommConnEntry::flush() {
         return errno == EAGAIN ? IoResult::BLOCKED : IoResult::FAILED;
     if (!output)
         return IoResult::DONE;
-    IoResult result = write_vectors(this, output->vectors + output->next,
-                                    output->count - output->next, &done, &moved);
+    IoResult result =
+        put(output->vectors + output->next, output->count - output->next, &done, &moved);
     output->next += done;
     output->left -= moved;
     if (result == IoResult::DONE)

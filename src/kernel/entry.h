@@ -120,6 +120,9 @@ public:
     IoResult receive(char *buf, size_t *size);
     // Reads what nobody will see: the bytes as they are on the wire.
     IoResult discard(char *buf, size_t *size);
+    // Writes as much as the socket takes: DONE, BLOCKED, FAILED with errno. *done counts whole
+    // vectors, the one after them is advanced; *moved counts bytes.
+    IoResult put(struct iovec *vectors, int count, int *done, size_t *moved);
     // Writes `vectors`, keeping what did not fit. DONE, BLOCKED (something is unsent), FAILED with
     // errno.
     IoResult send(struct iovec *vectors, int count);

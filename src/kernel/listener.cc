@@ -175,16 +175,18 @@ void CommListener::on_event(struct pollable *node, uint32_t events) {
 }
 
 bool CommListener::take_one() {
-    // A pause may mean that the reserve is lost. It goes first: without it newcomers could not even
-    // be closed.
-    if (a32_load(&pause_ms_) != PAUSE_MIN_MS)
-        renew_reserve();
+    // Goes first: a newcomer that took the last descriptor instead would be the last to be seen,
+    // for without a reserve those behind it could not even be closed.
+    if (__atomic_load_n(&reserve_, __ATOMIC_RELAXED) < 0 && !renew_reserve()) {
+        count_starved();
+        pause();
+        return false;
+    }
     struct sockaddr_storage addr;
     socklen_t len = sizeof addr;
     int conn = sys_accept(fd, reinterpret_cast<struct sockaddr *>(&addr), &len);
     if (conn >= 0) {
-        if (a32_load(&pause_ms_) != PAUSE_MIN_MS)
-            a32_store(&pause_ms_, PAUSE_MIN_MS);
+        end_want();
         CommServerMachine::accepted(comm_, service_, home_, conn,
                                     reinterpret_cast<struct sockaddr *>(&addr), len);
         return true;
@@ -196,39 +198,54 @@ bool CommListener::take_one() {
         return false;
     }
     if (is_out_of_descriptors(errno)) {
-        if (!refuse_without_fd())
+        if (refuse_without_fd())
+            end_want();
+        else
             pause();
         return false;
     }
     return true; // a connection that died in the queue, or an interruption: look again
 }
 
+// The next pause is a short one.
+void CommListener::end_want() {
+    if (a32_load(&pause_ms_) != PAUSE_MIN_MS)
+        a32_store(&pause_ms_, PAUSE_MIN_MS);
+}
+
 bool CommListener::refuse_without_fd() {
     bool refused = false;
-    __atomic_fetch_add(&service_->close_counts_[CCR_REFUSED_NO_FD], 1, __ATOMIC_RELAXED);
-    weft_log(WEFT_LOG_WARN, "a connection was refused: %s", strerror(errno));
+    count_starved();
     sys_lock(&reserve_lock_);
     if (reserve_ >= 0) {
         sys_close(reserve_);
-        reserve_ = -1;
         int conn = sys_accept(fd, nullptr, nullptr);
         if (conn >= 0) {
             sys_close(conn);
             refused = true;
         }
+        // Somebody else may have been faster than both.
+        __atomic_store_n(&reserve_, sys_open_reserve(), __ATOMIC_RELAXED);
     }
-    if (reserve_ < 0)
-        reserve_ = sys_open_reserve();
     refused = refused && reserve_ >= 0;
     sys_unlock(&reserve_lock_);
     return refused;
 }
 
-void CommListener::renew_reserve() {
+void CommListener::count_starved() {
+    int error = errno;
+    __atomic_fetch_add(&service_->close_counts_[CCR_REFUSED_NO_FD], 1, __ATOMIC_RELAXED);
+    weft_log(WEFT_LOG_WARN, "a connection was refused: %s", strerror(error));
+}
+
+// False when there is no descriptor for it; whatever else it fails for, accepting goes on without.
+bool CommListener::renew_reserve() {
     sys_lock(&reserve_lock_);
-    if (reserve_ < 0)
-        reserve_ = sys_open_reserve();
+    int found = reserve_ < 0 ? sys_open_reserve() : reserve_;
+    bool starved = found < 0 && is_out_of_descriptors(errno);
+    __atomic_store_n(&reserve_, found, __ATOMIC_RELAXED);
     sys_unlock(&reserve_lock_);
+    return !starved;
 }
 
 void CommListener::pause() {

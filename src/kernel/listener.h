@@ -8,8 +8,8 @@
 // returned, and the service was unbound.
 //
 // Out of descriptors is a state, not a spin: a reserve descriptor is given up to accept the
-// newcomer and close it cleanly; when even that fails, accepting pauses, for 10 ms at first and up
-// to a second.
+// newcomer and close it cleanly; when even that fails, or the reserve is lost to somebody else,
+// accepting pauses, for 10 ms at first and up to a second. Nobody is accepted without a reserve.
 #ifndef WEFT_SRC_KERNEL_LISTENER_H
 #define WEFT_SRC_KERNEL_LISTENER_H
 
@@ -79,7 +79,9 @@ private:
     uint32_t see_interest();
     void hold(bool held);
     bool refuse_without_fd();
-    void renew_reserve();
+    void count_starved();
+    void end_want();
+    bool renew_reserve();
     void pause();
 
     template <class Base>
@@ -89,7 +91,7 @@ private:
 
     Communicator *comm_;
     CommService *service_;
-    int reserve_;
+    int reserve_; // read without a lock, written under reserve_lock_
     uint32_t own_; // atomic
     struct weft_poller *home_;
     CommListener *next_;

@@ -1,10 +1,11 @@
 // Weft - integration: a hello server in a process of its own, to be starved of descriptors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Prints its port, serves until TERM, then says how it went. Started by descriptor_test.cc. Three
+// Prints its port, serves until TERM, then says how it went. Started by descriptor_test.cc. Some
 // paths let the program itself starve the server: /take begins to take every descriptor there is,
 // in a thread that does not let up, so that it also gets those that are free for a moment only;
-// /enough ends that thread, /release gives all back. /refused says how many newcomers found no
+// /flicker takes one again and again and gives it back at once; /enough ends either thread, /release
+// gives all back. /refused says how many newcomers found no
 // descriptor.
 
 #include <arpa/inet.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
@@ -36,6 +38,15 @@ public:
                 int fd = dup(STDOUT_FILENO);
                 if (fd >= 0)
                     taken_.push_back(fd);
+            }
+        });
+    }
+    void flicker() {
+        enough_ = false;
+        thread_ = std::thread([this] {
+            while (!enough_) {
+                close(dup(STDOUT_FILENO));
+                std::this_thread::sleep_for(std::chrono::microseconds(20));
             }
         });
     }
@@ -62,6 +73,8 @@ static void serve(WFHttpTask *task, WFHttpServer *server, Taker *taker) {
     std::string body = "hello";
     if (path == "/take")
         taker->take();
+    else if (path == "/flicker")
+        taker->flicker();
     else if (path == "/enough")
         taker->enough();
     else if (path == "/release")

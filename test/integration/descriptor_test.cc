@@ -185,4 +185,20 @@ TEST_F(Descriptors, LosesItsReserveAndGetsItBack) {
     EXPECT_EQ(kCrowd, static_cast<int>(outcome.served.size()) + outcome.closed);
 }
 
+TEST_F(Descriptors, SomebodyWhoTakesTheReserveForAMomentLeavesNobodyHanging) {
+    // As a log that is opened and closed would, or whoever looks into /proc: it gets what the server
+    // gives up to close a newcomer, and gives it back, and the next newcomer must not get it.
+    ASSERT_EQ("hello", ask(first_, "/flicker"));
+    Outcome outcome = crowd(kCrowd);
+    EXPECT_EQ(0, outcome.hung);
+    for (int times = 0; times < 10; times++) {
+        Outcome again = crowd(kCrowd / 2);
+        EXPECT_EQ(0, again.hung);
+        EXPECT_EQ(kCrowd / 2, again.closed + static_cast<int>(again.served.size()));
+    }
+    ASSERT_EQ("hello", ask(first_, "/enough"));
+    for (raw::Socket &client : outcome.served)
+        EXPECT_EQ("hello", ask(client));
+}
+
 } // namespace
