@@ -58,6 +58,7 @@ protected:
     void handle(int state, int error) override;
 
 private:
+    CommSession *get_client_session() override { return this; }
     static void resume(CommSession *session, CommTarget *target, int state, int error);
     bool explicit_wait;
 };

@@ -236,8 +236,8 @@ protected:
     // beginning it, or beginning it again. Else 0.
     int give_up_reason() const;
     // For a session that ends without handle(), or begins again: from the end on a cancel is too
-    // late. Returns whether one came before.
-    bool set_ended(bool ended);
+    // late. Returns the error of one that came before, or 0.
+    int set_ended(bool ended);
     // A handle for wf::cancel() (wf/cancel.h), before the session has ended.
     wf::CancelHandle get_cancel_handle();
     // Of a server's session that waits for its reply: `gone` will be called, once and on a worker,
@@ -292,7 +292,7 @@ private:
     int end_error_;
     uint64_t deadline_;     // monotonic clock; UINT64_MAX: none. A server's: see get_duration()
     struct weft_lock lock_; // of a client's: guards entry_, wait_ and canceled_
-    bool canceled_;
+    uint8_t canceled_; // the error: ECANCELED, ETIMEDOUT; 0 if it was not
     bool ended_;       // under lock_, and only of one that has a handle: no attempt is under way
     bool passive_;     // made by a service
     bool in_hand_;     // counted by it

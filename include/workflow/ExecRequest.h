@@ -28,6 +28,19 @@ public:
     }
 
 protected:
+    // One that has begun goes on to its end.
+    int cut_short(int cut_with) override {
+        if (this->executor->withdraw(this, this->queue) < 0)
+            return -1;
+        this->state = ES_STATE_ERROR;
+        this->error = cut_with;
+        return 1;
+    }
+    bool refuse(int cut_with) override {
+        this->handle(ES_STATE_ERROR, cut_with);
+        return true;
+    }
+
     int state;
     int error;
     ExecQueue *queue;

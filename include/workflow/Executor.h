@@ -62,6 +62,9 @@ public:
     void deinit();
 
     int request(ExecSession *session, ExecQueue *queue);
+    // Takes back a session that has not begun: it is not executed, and gets no handle(). -1 with
+    // EBUSY: it has begun.
+    int withdraw(ExecSession *session, ExecQueue *queue);
 
     int increase_thread();
     int decrease_thread();
@@ -81,6 +84,7 @@ private:
     void work();
     ExecSession *take(std::unique_lock<std::mutex> *lock);
     void append_queue(ExecQueue *queue);
+    void remove_queue(ExecQueue *queue);
     bool start_thread();
     void cancel_all(std::unique_lock<std::mutex> *lock);
 

@@ -28,9 +28,16 @@ protected:
     CommScheduler *scheduler;
 
     void handle(int state_in, int error_in) override {
+        if (state_in == SS_STATE_ERROR && error_in == ECANCELED && this->cut_error())
+            error_in = this->cut_error();
         this->state = state_in;
         this->error = error_in;
         this->subtask_done();
+    }
+
+    int cut_short(int cut_with) override {
+        (void)cut_with; // handle() will ask for it
+        return this->cancel();
     }
 };
 

@@ -6,7 +6,14 @@
 #include <atomic>
 #include <stddef.h>
 
+class CommSession;
 class ParallelTask;
+
+namespace wf {
+namespace detail {
+class TaskLink;
+} // namespace detail
+} // namespace wf
 
 // What tasks are composed into, as far as the kernel knows of it: for whom they work. To be
 // compared only; NULL for nobody in particular.
@@ -31,7 +38,24 @@ private:
     // Called by subtask_done() alone.
     virtual SubTask *done() = 0;
 
+    // For tasks that can be ended early (wf/handle.h). Called at most once for each dispatch, on
+    // any thread, when dispatch() has returned and the task has not ended; must be quick and call
+    // no code of the program. 1: what the task waited for will not happen any more, and its state
+    // and error are set: the caller ends it. 0: it ends itself, soon. -1 with ENOENT (its end is on
+    // its way) or EBUSY (it cannot be).
+    virtual int cut_short(int error);
+    // Instead of dispatch(), for a task that was cut before: ends it with WFT_STATE_SYS_ERROR and
+    // the error. False: it cannot; then it is dispatched and cut.
+    virtual bool refuse(int error) {
+        (void)error;
+        return false;
+    }
+
 protected:
+    // In dispatch(): the subtask_done() that comes is not the end, it will be dispatched again.
+    void stays();
+    // What the task was cut with: ECANCELED or ETIMEDOUT; 0 if it was not.
+    int cut_error() const;
     // Ends this task and starts what follows, in a loop and not by recursion. Past some 32 nested
     // endings on one stack the rest is handed to a worker, so that a chain of tasks that end at
     // once cannot exhaust the stack.
@@ -54,15 +78,25 @@ public:
     // part of a parallel.
     static bool is_inside(const void *server);
 
-    SubTask() : parent(NULL), pointer(NULL), owner(NULL) {}
-    virtual ~SubTask() {}
+    // For those who own tasks: dispatch(), and it can be reached from outside; and before they
+    // delete one: it cannot be any more.
+    static void start_task(SubTask *task);
+    void forget_links();
+
+    SubTask() : parent(NULL), pointer(NULL), owner(NULL), link_(NULL) {}
+    virtual ~SubTask();
 
 private:
+    // Of a request to a server: its session, which can be cancelled through all its attempts.
+    virtual CommSession *get_client_session() { return NULL; }
+
     friend class ParallelTask;
+    friend class wf::detail::TaskLink;
     friend class SubTaskDriver;
     ParallelTask *parent;
     void *pointer;
     const SubTaskOwner *owner;
+    wf::detail::TaskLink *link_; // when somebody outside may reach it
 };
 
 // Starts its children together and ends when the last of them has.

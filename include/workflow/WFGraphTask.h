@@ -32,6 +32,7 @@ public:
 
 protected:
     SubTask *done() override;
+    int cut_short(int cut_with) override;
 
     std::vector<WFGraphNode *> successors;
 
@@ -68,6 +69,7 @@ public:
     void set_callback(std::function<void(WFGraphTask *)> cb) { this->callback = std::move(cb); }
 
 protected:
+    void dispatch() override;
     SubTask *done() override;
 
     std::function<void(WFGraphTask *)> callback;

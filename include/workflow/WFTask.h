@@ -31,6 +31,16 @@
 #include "detail/task_mark.h"
 #include "detail/task_support.h"
 
+namespace wf {
+class ConditionalHandle;
+class CounterHandle;
+class MailboxHandle;
+
+namespace detail {
+void limit_session(SeriesWork *series, int ms);
+} // namespace detail
+} // namespace wf
+
 enum {
     WFT_STATE_UNDEFINED = -1,
     WFT_STATE_SUCCESS = CS_STATE_SUCCESS,
@@ -136,8 +146,16 @@ public:
     // Of a client task, before it is started: all of it, from looking up its name to the last
     // byte, retries and redirects too, must end within so many milliseconds from now; else it ends
     // with ETIMEDOUT. get_phase() then tells where it was. -1: none.
+    // Of a server task, in process or in a callback of its series: each task that is pushed into
+    // its series, and what these run, must end within that time; what does not is cut with
+    // ETIMEDOUT, and what comes later is cut at once. The reply itself is not.
     using CommSession::get_phase;
-    using CommSession::set_deadline;
+    void set_deadline(int ms) {
+        if (this->state == WFT_STATE_TOREPLY)
+            wf::detail::limit_session(series_of(this), ms);
+        else
+            this->CommSession::set_deadline(ms);
+    }
 
     // Of a client task, before its callback: see wf/cancel.h.
     using CommSession::get_cancel_handle;
@@ -321,6 +339,10 @@ public:
 protected:
     void dispatch() override;
     SubTask *done() override;
+    int cut_short(int cut_with) override;
+    // count(), but for the end: true when the caller is to end the counter.
+    virtual bool count_down();
+    friend class wf::CounterHandle;
 
     std::atomic<unsigned int> value; // what is still to be counted; the dispatch counts once
     std::function<void(WFCounterTask *)> callback;
@@ -347,6 +369,11 @@ public:
 protected:
     void dispatch() override;
     SubTask *done() override;
+    int cut_short(int cut_with) override;
+    // send(), but for the end: true when the caller is to end the task. *taken: whether this is its
+    // message.
+    virtual bool deliver(void *msg, bool *taken);
+    friend class wf::MailboxHandle;
 
     void **mailbox;
     std::atomic<int> flag; // bits: dispatched, sent
@@ -372,17 +399,21 @@ public:
     // gone after the last.
     virtual int submit(void *msg);
 
-    void *get_message() const { return this->message.load(std::memory_order_acquire); }
+    void *get_message() const {
+        void *msg = this->message.load(std::memory_order_acquire);
+        return msg == this ? NULL : msg;
+    }
 
     void set_callback(std::function<void(WFSelectorTask *)> cb) { this->callback = std::move(cb); }
 
 protected:
     void dispatch() override;
     SubTask *done() override;
+    int cut_short(int cut_with) override;
 
-    std::atomic<void *> message;
-    std::atomic<int> flag;     // bits: dispatched, decided
-    std::atomic<size_t> nleft; // submissions to come
+    std::atomic<void *> message; // the task itself: it was cut, and takes none
+    std::atomic<int> flag;       // bits: dispatched, decided
+    std::atomic<size_t> nleft;   // submissions to come
     std::function<void(WFSelectorTask *)> callback;
 
 private:
@@ -410,6 +441,12 @@ public:
 protected:
     void dispatch() override;
     SubTask *done() override;
+    // The task behind it is deleted then.
+    int cut_short(int cut_with) override;
+    // signal(), but for the end: true when the caller is to end the conditional. *taken: whether
+    // this is its signal.
+    virtual bool deliver(void *msg, bool *taken);
+    friend class wf::ConditionalHandle;
 
     std::atomic<int> flag; // bits: dispatched, signalled
     SubTask *task;         // NULL when handed over
@@ -468,6 +505,7 @@ public:
 protected:
     void dispatch() override;
     SubTask *done() override;
+    bool refuse(int cut_with) override;
 
     std::function<SubTask *(WFRepeaterTask *)> create;
     std::function<void(WFRepeaterTask *)> callback;

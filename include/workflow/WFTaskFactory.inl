@@ -262,10 +262,10 @@ void WFComplexClientTask<REQ, RESP, CTX>::dispatch() {
         return;
     }
     // Who canceled it was told that it ends so, whatever else went wrong.
-    if (this->set_ended(true)) {
+    if (int canceled = this->set_ended(true)) {
         this->state = WFT_STATE_SYS_ERROR;
-        this->error = ECANCELED;
-        this->timeout_reason = TOR_NOT_TIMEOUT;
+        this->error = canceled;
+        this->timeout_reason = canceled == ETIMEDOUT ? TOR_WAIT_TIMEOUT : TOR_NOT_TIMEOUT;
     }
     this->subtask_done();
 }

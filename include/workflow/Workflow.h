@@ -19,6 +19,7 @@ namespace wf {
 namespace detail {
 // Makes `task` run before all others of a series; of one that runs, before those that wait.
 void series_prepend(SeriesWork *series, SubTask *task);
+class SeriesScope;
 } // namespace detail
 } // namespace wf
 
@@ -114,15 +115,18 @@ private:
     SubTask *take() WEFT_TSA(requires_capability(lock_));
     void grow() WEFT_TSA(requires_capability(lock_));
     SubTask *finish();
+    SubTask **ring() {
+        return this->ring_size_ == INLINE_ROOM ? this->inline_ring_ : this->big_ring_;
+    }
 
     enum { INLINE_ROOM = 4 };
 
     // Before the start the first task. Then the one that runs, as an identity only: it may be gone.
     SubTask *current_;
+    wf::detail::SeriesScope *scope_; // if it can be cut; owned
     SubTask *last_;
     const ParallelTask *in_parallel_;
     // A ring of the tasks that wait; its size is a power of two. Under the lock, like last_.
-    SubTask **ring_;
     unsigned ring_size_;
     unsigned ring_head_;
     unsigned ring_count_;
@@ -130,10 +134,14 @@ private:
     std::atomic<bool> canceled_;
     std::atomic<bool> finished_;
     bool started_;
-    SubTask *inline_ring_[INLINE_ROOM];
+    union {
+        SubTask *inline_ring_[INLINE_ROOM]; // as long as that is its size
+        SubTask **big_ring_;
+    };
 
     friend class ParallelWork;
     friend class WFModuleTask;
+    friend class wf::detail::SeriesScope;
     friend class Workflow;
     friend void wf::detail::series_prepend(SeriesWork *series, SubTask *task);
 };

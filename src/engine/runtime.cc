@@ -26,6 +26,9 @@ WFDnsResolver *runtime_dns_resolver() { return Engine::get().dns_resolver(); }
 WFNameService *runtime_name_service() { return Engine::get().name_service(); }
 const struct WFGlobalSettings *runtime_settings() { return Engine::get().settings_pointer(); }
 const char *runtime_default_port(const char *scheme) { return Engine::get().default_port(scheme); }
+const char *runtime_error_text(int state, int error) {
+    return WFGlobal::get_error_string(state, error);
+}
 int runtime_wait_begin() { return kernel_wait_begin(); }
 void runtime_wait_end(int cookie) { kernel_wait_end(cookie); }
 

@@ -276,12 +276,13 @@ int CommClientMachine::request(Communicator *comm, CommSession *session, CommTar
 
 // Every end of a session, but the one that is too late already, takes it out of its connection
 // under the lock; so the connection that still has it decides.
-int CommClientMachine::cancel(CommSession *session, CommConnEntry **held) {
+int CommClientMachine::cancel(CommSession *session, int error, CommConnEntry **held) {
     sys_lock(&session->lock_);
     bool over = session->passive_ || session->ended_;
     bool waits = !over && session->wait_;
     CommConnEntry *entry = over || waits ? nullptr : session->entry_;
-    __atomic_store_n(&session->canceled_, true, __ATOMIC_RELAXED); // also against another attempt
+    if (!session->canceled_) // also against another attempt
+        __atomic_store_n(&session->canceled_, static_cast<uint8_t>(error), __ATOMIC_RELAXED);
     if (waits)
         session->wait_->interrupt();
     else if (entry)

@@ -28,8 +28,9 @@ void CommRequest::resume(CommSession *session, CommTarget *target, int state, in
 
 void CommRequest::handle(int state_in, int error_in) {
     // Who cancelled was told that it ends so, if not in which attempt to begin it.
-    if (this->set_ended(true) && state_in == CS_STATE_ERROR)
-        error_in = ECANCELED;
+    int canceled = this->set_ended(true);
+    if (canceled && state_in == CS_STATE_ERROR)
+        error_in = canceled;
     this->state = state_in;
     this->error = error_in;
     if (error_in != ETIMEDOUT)

@@ -306,7 +306,7 @@ public:
     static int request(Communicator *comm, CommSession *session, CommTarget *target);
     // 0 when the session will end as canceled, else -1. The caller keeps the session alive, and
     // lets *held go where program code may run.
-    static int cancel(CommSession *session, CommConnEntry **held);
+    static int cancel(CommSession *session, int error, CommConnEntry **held);
     static void close_idle(CommTarget *target);
     // Moves the machine on as far as it goes. Lets the lock go.
     static void run(CommConnEntry *entry) WEFT_TSA(release_capability(entry->mutex));

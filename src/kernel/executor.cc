@@ -98,6 +98,34 @@ int Executor::request(ExecSession *session, ExecQueue *queue) {
     return 0;
 }
 
+int Executor::withdraw(ExecSession *session, ExecQueue *queue) {
+    std::lock_guard<std::mutex> lock(this->mutex);
+    ExecSession *before = nullptr, *at = queue->first;
+    for (; at && at != session; at = at->next)
+        before = at;
+    if (!at) {
+        errno = EBUSY;
+        return -1;
+    }
+    (before ? before->next : queue->first) = session->next;
+    if (queue->last == session)
+        queue->last = before;
+    if (!queue->first)
+        this->remove_queue(queue);
+    metric_inc(METRIC_EXECUTOR_CANCELED);
+    return 0;
+}
+
+// Out of the round.
+void Executor::remove_queue(ExecQueue *queue) {
+    ExecQueue *before = nullptr, *at = this->round_first;
+    for (; at != queue; at = at->next)
+        before = at;
+    (before ? before->next : this->round_first) = queue->next;
+    if (this->round_last == queue)
+        this->round_last = before;
+}
+
 // The next session in turn, or NULL when this thread shall end.
 ExecSession *Executor::take(std::unique_lock<std::mutex> *lock) {
     for (;;) {

@@ -15,7 +15,7 @@ using wf::detail::SessionWait;
 
 CommSession::CommSession()
     : target_(nullptr), conn_(nullptr), out_(nullptr), in_(nullptr), seq_(0), entry_(nullptr),
-      end_state_(0), end_error_(0), deadline_(ENTRY_NEVER), lock_{0}, canceled_(false),
+      end_state_(0), end_error_(0), deadline_(ENTRY_NEVER), lock_{0}, canceled_(0),
       ended_(false), passive_(false), in_hand_(false), handed_over_(false), phase_(CSP_IDLE),
       whole_at_(0), wait_(nullptr), cancel_block_(nullptr), successor_(nullptr),
       successor_group_(nullptr) {}
@@ -57,19 +57,19 @@ int CommSession::hand_over(CommChannel *channel, CommChannelGroup *group) {
 
 void CommSession::set_deadline(int ms) { this->deadline_ = entry_after(sys_now(), ms); }
 
-bool CommSession::set_ended(bool ended) {
+int CommSession::set_ended(bool ended) {
     if (!this->cancel_block_)
-        return false;
+        return 0;
     sys_lock(&this->lock_);
     this->ended_ = ended;
-    bool canceled = this->canceled_;
+    int canceled = this->canceled_;
     sys_unlock(&this->lock_);
     return canceled;
 }
 
 int CommSession::give_up_reason() const {
-    if (__atomic_load_n(&this->canceled_, __ATOMIC_RELAXED))
-        return ECANCELED;
+    if (int canceled = __atomic_load_n(&this->canceled_, __ATOMIC_RELAXED))
+        return canceled;
     return this->has_deadline() && this->deadline_ <= sys_now() ? ETIMEDOUT : 0;
 }
 
@@ -82,7 +82,7 @@ int64_t CommSession::get_time_left() const {
 
 bool CommSession::begin_wait(SessionWait *wait, enum CommPhase phase) {
     sys_lock(&this->lock_);
-    bool canceled = this->canceled_;
+    bool canceled = this->canceled_ != 0;
     if (!canceled)
         this->wait_ = wait;
     this->phase_ = static_cast<uint8_t>(phase);
@@ -145,14 +145,26 @@ CancelHandle::~CancelHandle() {
         block_->unref();
 }
 
-int cancel(const CancelHandle &handle) {
+int cancel(const CancelHandle &handle) { return detail::cancel_session(handle, ECANCELED); }
+
+namespace detail {
+
+bool session_is_there(const CancelHandle &handle) {
+    CancelBlock *block = handle.block_;
+    sys_lock(&block->lock);
+    bool there = block->session;
+    sys_unlock(&block->lock);
+    return there;
+}
+
+int cancel_session(const CancelHandle &handle, int error) {
     CancelBlock *block = handle.block_;
     CommConnEntry *held = nullptr;
     int ret = -1;
     if (block) {
         sys_lock(&block->lock);
         if (block->session)
-            ret = CommClientMachine::cancel(block->session, &held);
+            ret = CommClientMachine::cancel(block->session, error, &held);
         sys_unlock(&block->lock);
     }
     if (held)
@@ -161,6 +173,8 @@ int cancel(const CancelHandle &handle) {
         errno = ENOENT;
     return ret;
 }
+
+} // namespace detail
 
 } // namespace wf
 

@@ -26,6 +26,7 @@ struct CancelBlock {
         if (a32_sub(&refs, 1) == 1)
             delete this;
     }
+    static CancelHandle handle_of(CommSession *session) { return session->get_cancel_handle(); }
 };
 
 // To be called once when the peer of a server's connection goes. Owned by the connection, under its

@@ -2,38 +2,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "workflow/SubTask.h"
 
+#include <errno.h>
 #include <new>
 #include <stdlib.h>
 
+#include "kernel/cut.h"
 #include "kernel/defer.h"
+#include "kernel/subtask.h"
 #include "kernel/sys.h"
-#include "kernel/worker.h"
 
-// Goes on with a task on another stack.
-class SubTaskDriver : public weft_job {
-public:
-    static bool hand_over(SubTask *task) {
-        SubTaskDriver *driver = new (std::nothrow) SubTaskDriver;
-        if (!driver)
-            return false;
-        driver->run = run_job;
-        driver->task_ = task;
-        if (kernel_defer(driver))
-            return true;
-        delete driver;
+using wf::detail::TaskLink;
+
+bool SubTaskDriver::hand_over(SubTask *task) {
+    SubTaskDriver *driver = new (std::nothrow) SubTaskDriver;
+    if (!driver)
         return false;
-    }
+    driver->run = run_job;
+    driver->task_ = task;
+    if (kernel_defer(driver))
+        return true;
+    delete driver;
+    return false;
+}
 
-private:
-    static void run_job(struct weft_job *job) {
-        SubTaskDriver *driver = static_cast<SubTaskDriver *>(job);
-        SubTask *task = driver->task_;
-        delete driver;
-        task->subtask_done();
-    }
-
-    SubTask *task_;
-};
+void SubTaskDriver::run_job(struct weft_job *job) {
+    SubTaskDriver *driver = static_cast<SubTaskDriver *>(job);
+    SubTask *task = driver->task_;
+    delete driver;
+    task->subtask_done();
+}
 
 // The loop that drives a series on one thread. A task that ends inside the very dispatch() made by
 // the loop is noted, and the loop goes on with it, so that a chain of tasks that end at once is a
@@ -47,7 +44,46 @@ struct SubTaskFrame {
     ParallelTask *above;
 };
 
+namespace {
+
+inline void start(SubTask *task) {
+    if (TaskLink::find(task)) [[unlikely]]
+        TaskLink::dispatch(task);
+    else
+        task->dispatch();
+}
+
+} // namespace
+
+SubTask::~SubTask() {
+    if (this->link_) [[unlikely]]
+        this->link_->gone();
+}
+
+int SubTask::cut_short(int) {
+    errno = EBUSY;
+    return -1;
+}
+
+void SubTask::start_task(SubTask *task) { start(task); }
+
+void SubTask::forget_links() {
+    if (this->link_) [[unlikely]] {
+        this->link_->gone();
+        this->link_ = nullptr;
+    }
+}
+
+void SubTask::stays() {
+    if (this->link_) [[unlikely]]
+        this->link_->stays();
+}
+
+int SubTask::cut_error() const { return this->link_ ? this->link_->error() : 0; }
+
 void SubTask::subtask_done() {
+    if (this->link_) [[unlikely]]
+        this->link_->ended();
     SubTaskFrame **top = sys_task_frame();
     if (*top && (*top)->dispatching == this) {
         (*top)->dispatching = nullptr;
@@ -72,7 +108,7 @@ void SubTask::subtask_done() {
             following->parent = above;
             frame.dispatching = following;
             frame.ended = false;
-            following->dispatch();
+            start(following);
             if (!frame.ended)
                 break;
             current = following;
@@ -87,6 +123,8 @@ void SubTask::subtask_done() {
             break;
         }
         current = above;
+        if (current->link_) [[unlikely]]
+            current->link_->ended();
     }
     *top = frame.outer;
     --*depth;
@@ -114,6 +152,6 @@ void ParallelTask::dispatch() {
     }
     do {
         (*child)->parent = this;
-        (*child)->dispatch();
+        start(*child);
     } while (++child != end);
 }

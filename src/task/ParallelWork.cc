@@ -7,9 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "workflow/Workflow.h"
+#include "task/scope.h"
 
+using wf::detail::CutGroup;
 using wf::detail::misuse;
+using wf::detail::SeriesScope;
+using wf::detail::TaskLink;
 
 ParallelWork::ParallelWork(parallel_callback_t &&cb)
     : ParallelTask(nullptr, 0), context(nullptr), callback(std::move(cb)), all_series_(nullptr),
@@ -74,6 +77,9 @@ void ParallelWork::dismiss() {
 
 void ParallelWork::dispatch() {
     this->started_ = true;
+    CutGroup *group = TaskLink::children_of(this);
+    for (size_t i = 0; group && i < this->subtasks_nr; i++)
+        SeriesScope::enter(this->all_series_[i], group);
     for (size_t i = 0; i < this->subtasks_nr; i++)
         this->subtasks[i] = this->all_series_[i]->start_first();
     this->ParallelTask::dispatch();

@@ -7,6 +7,8 @@
 // as the task that runs, and a cancel of its series waits for it.
 #include "workflow/WFGraphTask.h"
 
+#include "kernel/cut.h"
+
 namespace wf::detail {
 
 // The series of one node. It owns the node, from when that has let the task go.
@@ -51,6 +53,13 @@ private:
 
 using wf::detail::GraphBody;
 using wf::detail::GraphSeries;
+using wf::detail::TaskLink;
+
+// It goes on: when what is before it has ended it is counted, and its series runs or is deleted.
+int WFGraphNode::cut_short(int) {
+    errno = EBUSY;
+    return -1;
+}
 
 // The node stays, for its series to count at those behind it.
 SubTask *WFGraphNode::done() { return series_of(this)->pop(); }
@@ -63,12 +72,19 @@ WFGraphNode &WFGraphTask::create_graph_node(SubTask *task) {
     return *node;
 }
 
+void WFGraphTask::dispatch() {
+    if (this->body_)
+        this->stays();
+    this->subtask_done();
+}
+
 // Hands its place in the series to its body.
 SubTask *WFGraphTask::done() {
     SeriesWork *series = series_of(this);
     GraphBody *body = this->body_;
     if (body) {
         this->body_ = nullptr;
+        TaskLink::pass_on(this, body);
         body->set_pointer(series, series);
         return body;
     }

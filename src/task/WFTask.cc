@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "workflow/WFTask.h"
 
+#include "task/scope.h"
+
 SubTask *WFTimerTask::done() {
     SeriesWork *series = series_of(this);
     if (this->callback)
@@ -30,6 +32,27 @@ void WFCounterTask::dispatch() {
     this->WFCounterTask::count();
 }
 
+bool WFCounterTask::count_down() {
+    if (--this->value > 0)
+        return false;
+    this->state = WFT_STATE_SUCCESS;
+    return true;
+}
+
+// From 0 on counts come to nothing.
+int WFCounterTask::cut_short(int cut_with) {
+    unsigned left = this->value.load(std::memory_order_relaxed);
+    while (left > 0) {
+        if (this->value.compare_exchange_weak(left, 0)) {
+            this->state = WFT_STATE_SYS_ERROR;
+            this->error = cut_with;
+            return 1;
+        }
+    }
+    errno = ENOENT;
+    return -1;
+}
+
 SubTask *WFCounterTask::done() {
     SeriesWork *series = series_of(this);
     if (this->callback)
@@ -44,20 +67,50 @@ namespace {
 
 constexpr int DISPATCHED = 1;
 constexpr int HAPPENED = 2;
+constexpr int CUT = 4; // beside both: it was cut
 
 bool is_second(std::atomic<int> &flag, int bit) {
     int before = flag.fetch_or(bit, std::memory_order_acq_rel);
     return before == (bit ^ (DISPATCHED | HAPPENED));
 }
 
+// Of one that was dispatched. False when it has happened.
+bool cut_wait(std::atomic<int> &flag) {
+    int before = DISPATCHED;
+    return flag.compare_exchange_strong(before, DISPATCHED | HAPPENED | CUT);
+}
+
+// Lets it happen, once: then *taken is true. True when that was the second bit.
+bool happen(std::atomic<int> &flag, bool *taken) {
+    int before = flag.fetch_or(HAPPENED, std::memory_order_acq_rel);
+    *taken = !(before & HAPPENED);
+    return before == DISPATCHED;
+}
+
 } // namespace
 
 void WFMailboxTask::send(void *msg) {
-    *this->mailbox = msg;
-    if (is_second(this->flag, HAPPENED)) {
-        this->state = WFT_STATE_SUCCESS;
+    bool taken;
+    if (this->WFMailboxTask::deliver(msg, &taken))
         this->subtask_done();
+}
+
+bool WFMailboxTask::deliver(void *msg, bool *taken) {
+    *this->mailbox = msg;
+    if (!happen(this->flag, taken))
+        return false;
+    this->state = WFT_STATE_SUCCESS;
+    return true;
+}
+
+int WFMailboxTask::cut_short(int cut_with) {
+    if (!cut_wait(this->flag)) {
+        errno = ENOENT;
+        return -1;
     }
+    this->state = WFT_STATE_SYS_ERROR;
+    this->error = cut_with;
+    return 1;
 }
 
 void WFMailboxTask::dispatch() {
@@ -84,10 +137,22 @@ int WFSelectorTask::submit(void *msg) {
     bool taken = msg && this->message.compare_exchange_strong(none, msg);
     if (taken)
         this->decide(HAPPENED);
-    if (--this->nleft == 0 && !this->get_message())
+    if (--this->nleft == 0 && !this->message.load())
         this->decide(HAPPENED);
     this->unref();
     return taken ? 1 : 0;
+}
+
+// Nobody's message is taken any more; those who have not submitted still may.
+int WFSelectorTask::cut_short(int cut_with) {
+    void *none = nullptr;
+    if (!this->message.compare_exchange_strong(none, this) || !cut_wait(this->flag)) {
+        errno = ENOENT;
+        return -1;
+    }
+    this->state = WFT_STATE_SYS_ERROR;
+    this->error = cut_with;
+    return 1;
 }
 
 void WFSelectorTask::dispatch() { this->decide(DISPATCHED); }
@@ -117,12 +182,32 @@ void WFSelectorTask::unref() {
         delete this;
 }
 
-WFConditional::~WFConditional() { delete this->task; }
+WFConditional::~WFConditional() {
+    if (this->task) {
+        this->task->forget_links();
+        delete this->task;
+    }
+}
 
 void WFConditional::signal(void *msg) {
-    *this->msgbuf = msg;
-    if (is_second(this->flag, HAPPENED))
+    bool taken;
+    if (this->WFConditional::deliver(msg, &taken))
         this->subtask_done();
+}
+
+bool WFConditional::deliver(void *msg, bool *taken) {
+    *this->msgbuf = msg;
+    return happen(this->flag, taken);
+}
+
+int WFConditional::cut_short(int cut_with) {
+    if (!cut_wait(this->flag)) {
+        errno = ENOENT;
+        return -1;
+    }
+    this->state = WFT_STATE_SYS_ERROR;
+    this->error = cut_with;
+    return 1;
 }
 
 void WFConditional::dispatch() {
@@ -132,8 +217,10 @@ void WFConditional::dispatch() {
 
 SubTask *WFConditional::done() {
     SeriesWork *series = series_of(this);
-    series->push_front(this->task);
-    this->task = nullptr;
+    if (!(this->flag & CUT)) {
+        series->push_front(this->task);
+        this->task = nullptr;
+    }
     delete this;
     return series->pop();
 }
@@ -142,12 +229,20 @@ SubTask *WFConditional::done() {
 void WFRepeaterTask::dispatch() {
     SubTask *made = this->create(this);
     if (made) {
+        this->stays();
         series_of(this)->push_front(this);
         series_of(this)->push_front(made);
     } else {
         this->state = WFT_STATE_SUCCESS;
     }
     this->subtask_done();
+}
+
+bool WFRepeaterTask::refuse(int cut_with) {
+    this->state = WFT_STATE_SYS_ERROR;
+    this->error = cut_with;
+    this->subtask_done();
+    return true;
 }
 
 SubTask *WFRepeaterTask::done() {
@@ -166,6 +261,8 @@ WFModuleTask::~WFModuleTask() {
 }
 
 void WFModuleTask::dispatch() {
+    if (wf::detail::CutGroup *group = wf::detail::TaskLink::children_of(this))
+        wf::detail::SeriesScope::enter(this, group);
     this->first = this->start_first();
     this->ParallelTask::dispatch();
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "task/scope.h"
 #include "task/trace_points.h"
 
 using wf::TraceKind;
@@ -35,23 +36,35 @@ private:
     wf::detail::SpinLock &lock_;
 };
 
+// Deletes a task that will not run. Whoever has a handle reaches it no more.
+void drop(SubTask *task) {
+    task->forget_links();
+    delete task;
+}
+
 } // namespace
 
 SeriesWork::SeriesWork(SubTask *first, series_callback_t &&cb)
-    : context(nullptr), callback(std::move(cb)), current_(first), last_(nullptr),
-      in_parallel_(nullptr), ring_(inline_ring_), ring_size_(INLINE_ROOM), ring_head_(0),
-      ring_count_(0), canceled_(false), finished_(false), started_(false) {
+    : context(nullptr), callback(std::move(cb)), current_(first), scope_(nullptr), last_(nullptr),
+      in_parallel_(nullptr), ring_size_(INLINE_ROOM), ring_head_(0), ring_count_(0),
+      canceled_(false), finished_(false), started_(false) {
     first->set_pointer(this, this);
 }
 
 SeriesWork::~SeriesWork() {
-    if (this->ring_ != this->inline_ring_)
-        free(this->ring_);
+    if (this->scope_) [[unlikely]] {
+        this->scope_->leave();
+        this->scope_->unref();
+    }
+    if (this->ring_size_ != INLINE_ROOM)
+        free(this->big_ring_);
 }
 
 SubTask *SeriesWork::start_first() {
     this->started_ = true;
     trace(TraceKind::TASK_START, this->current_, this);
+    if (this->scope_) [[unlikely]]
+        this->scope_->adopt(this->current_);
     return this->current_;
 }
 
@@ -60,7 +73,7 @@ void SeriesWork::start() {
         misuse("SeriesWork::start() of a series that is part of a parallel, which starts it");
     if (this->started_) [[unlikely]]
         misuse("SeriesWork::start() of a series that was started before");
-    this->start_first()->dispatch();
+    SubTask::start_task(this->start_first());
 }
 
 void SeriesWork::dismiss() {
@@ -74,14 +87,14 @@ void SeriesWork::dismiss() {
 void SeriesWork::dismiss_recursive() {
     this->callback = nullptr;
     if (!this->started_)
-        delete this->current_;
+        drop(this->current_);
     for (;;) {
         this->lock_.lock();
         SubTask *task = this->take();
         this->lock_.unlock();
         if (!task)
             break;
-        delete task;
+        drop(task);
     }
     if (!this->in_parallel_)
         delete this;
@@ -93,7 +106,7 @@ void SeriesWork::push_back(SubTask *task) {
     if (this->ring_count_ == this->ring_size_) [[unlikely]]
         this->grow();
     unsigned at = (this->ring_head_ + this->ring_count_) & (this->ring_size_ - 1);
-    this->ring_[at] = task;
+    this->ring()[at] = task;
     this->ring_count_++;
     this->lock_.unlock();
 }
@@ -104,7 +117,7 @@ void SeriesWork::push_front(SubTask *task) {
     if (this->ring_count_ == this->ring_size_) [[unlikely]]
         this->grow();
     this->ring_head_ = (this->ring_head_ - 1) & (this->ring_size_ - 1);
-    this->ring_[this->ring_head_] = task;
+    this->ring()[this->ring_head_] = task;
     this->ring_count_++;
     this->lock_.unlock();
 }
@@ -136,12 +149,13 @@ void SeriesWork::grow() {
     SubTask **ring = static_cast<SubTask **>(malloc(size * sizeof *ring));
     if (!ring || size == 0)
         misuse("a series has more tasks than memory can hold");
+    SubTask **old = this->ring();
     unsigned behind_head = this->ring_size_ - this->ring_head_;
-    memcpy(ring, this->ring_ + this->ring_head_, behind_head * sizeof *ring);
-    memcpy(ring + behind_head, this->ring_, this->ring_head_ * sizeof *ring);
-    if (this->ring_ != this->inline_ring_)
-        free(this->ring_);
-    this->ring_ = ring;
+    memcpy(ring, old + this->ring_head_, behind_head * sizeof *ring);
+    memcpy(ring + behind_head, old, this->ring_head_ * sizeof *ring);
+    if (old != this->inline_ring_)
+        free(old);
+    this->big_ring_ = ring;
     this->ring_size_ = size;
     this->ring_head_ = 0;
 }
@@ -150,7 +164,7 @@ void SeriesWork::grow() {
 SubTask *SeriesWork::take() {
     SubTask *task;
     if (this->ring_count_ > 0) {
-        task = this->ring_[this->ring_head_];
+        task = this->ring()[this->ring_head_];
         this->ring_head_ = (this->ring_head_ + 1) & (this->ring_size_ - 1);
         this->ring_count_--;
     } else {
@@ -171,13 +185,17 @@ SubTask *SeriesWork::pop() {
         if (!this->is_canceled()) [[likely]] {
             this->current_ = task;
             trace(TraceKind::TASK_START, task, this);
+            if (this->scope_) [[unlikely]]
+                this->scope_->adopt(task);
             return task;
         }
-        delete task;
+        drop(task);
     }
 }
 
 SubTask *SeriesWork::finish() {
+    if (this->scope_) [[unlikely]]
+        this->scope_->leave();
     this->finished_.store(true, std::memory_order_release);
     if (this->callback)
         this->callback(this);

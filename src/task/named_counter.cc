@@ -45,6 +45,24 @@ public:
     void reach() { this->WFCounterTask::count(); }
 
 protected:
+    bool count_down() override {
+        std::lock_guard lock(this->shard().mutex);
+        unsigned n = 1;
+        return this->take(&n) && this->WFCounterTask::count_down();
+    }
+
+    // Out of the table whoever counts by name has it in hand and will reach() it.
+    int cut_short(int cut_with) override {
+        std::lock_guard lock(this->shard().mutex);
+        if (left_ == 0) {
+            errno = ENOENT;
+            return -1;
+        }
+        left_ = 0;
+        this->leave();
+        return this->WFCounterTask::cut_short(cut_with);
+    }
+
     ~NamedCounter() override {
         std::lock_guard lock(this->shard().mutex);
         this->leave();

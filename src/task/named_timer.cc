@@ -126,6 +126,9 @@ void NamedTimer::settle(int state_in, int error_in) {
     if (canceled_ && state_in == SS_STATE_COMPLETE) {
         state_in = SS_STATE_ERROR;
         error_in = ECANCELED;
+    } else if (!canceled_ && state_in == SS_STATE_ERROR && error_in == ECANCELED &&
+               this->cut_error()) {
+        error_in = this->cut_error();
     }
     this->state = state_in;
     this->error = error_in;

@@ -32,9 +32,10 @@ void check_start(const SubTask *task, const char *call) {
         misused_call(call, "that is in a series already: it was started, or its series starts it");
 }
 
-void check_dismiss(const SubTask *task, const char *call) {
+void check_dismiss(SubTask *task, const char *call) {
     if (task->get_pointer()) [[unlikely]]
         misused_call(call, "that is in a series: it was started, or is dismissed with its series");
+    task->forget_links();
 }
 
 static_assert(int{TASK_KINDS} <= int{METRIC_TASK_KINDS});

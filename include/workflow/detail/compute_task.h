@@ -169,6 +169,23 @@ protected:
         return series->pop();
     }
 
+    // As at the end of its time: a body that runs goes on, unseen.
+    int cut_short(int cut_with) override {
+        if (!this->limit_->end()) {
+            errno = ENOENT;
+            return -1;
+        }
+        this->scheduler_->unsleep(this->limit_);
+        this->state = WFT_STATE_SYS_ERROR;
+        this->error = cut_with;
+        return 1;
+    }
+    bool refuse(int cut_with) override {
+        this->unref(); // of the executor, which will never hear of it
+        TASK::handle(ES_STATE_ERROR, cut_with);
+        return true;
+    }
+
     ~TimedTask() override { this->limit_->unref(); }
 
 private:

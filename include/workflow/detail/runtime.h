@@ -30,6 +30,8 @@ DnsCache *runtime_dns_cache();
 WFDnsResolver *runtime_dns_resolver();
 WFNameService *runtime_name_service();
 const struct WFGlobalSettings *runtime_settings();
+// What state and error of a task mean, in English; kept for ever.
+const char *runtime_error_text(int state, int error);
 // The port of a scheme, as text; NULL when unknown.
 const char *runtime_default_port(const char *scheme);
 

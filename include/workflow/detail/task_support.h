@@ -17,9 +17,10 @@ namespace detail {
 [[noreturn]] void misuse(const char *what);
 
 // A task that somebody else owns already must be neither started nor dismissed: end with a message
-// that names the call, such as "WFTimerTask::start()".
+// that names the call, such as "WFTimerTask::start()". One that is to be dismissed can no more be
+// reached by handles then.
 void check_start(const SubTask *task, const char *call);
-void check_dismiss(const SubTask *task, const char *call);
+void check_dismiss(SubTask *task, const char *call);
 
 // Memory for the series of a server task, of which each thread keeps some.
 void *series_block(size_t size);

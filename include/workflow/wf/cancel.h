@@ -14,9 +14,14 @@ class CommSession;
 
 namespace wf {
 
+class CancelHandle;
+
 namespace detail {
 struct CancelBlock;
-}
+// What cancel() does, with an error of one's own.
+int cancel_session(const CancelHandle &handle, int error);
+bool session_is_there(const CancelHandle &handle);
+} // namespace detail
 
 class CancelHandle {
 public:
@@ -34,7 +39,8 @@ private:
 
     detail::CancelBlock *block_; // a counted reference
     friend class ::CommSession;
-    friend int cancel(const CancelHandle &handle);
+    friend int detail::cancel_session(const CancelHandle &handle, int error);
+    friend bool detail::session_is_there(const CancelHandle &handle);
 };
 
 // Ends a client's request early: its callback gets the state of an error and ECANCELED, exactly

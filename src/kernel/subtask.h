@@ -1,0 +1,25 @@
+// Weft - going on with a task on another stack
+// SPDX-License-Identifier: Apache-2.0
+#ifndef WEFT_SRC_KERNEL_SUBTASK_H
+#define WEFT_SRC_KERNEL_SUBTASK_H
+
+#include "kernel/worker.h"
+#include "workflow/SubTask.h"
+
+class SubTaskDriver : public weft_job {
+public:
+    // A worker will call subtask_done(). False when there is none.
+    static bool hand_over(SubTask *task);
+    // The same, or without workers on this stack.
+    static void go_on_with(SubTask *task) {
+        if (!hand_over(task))
+            task->subtask_done();
+    }
+
+private:
+    static void run_job(struct weft_job *job);
+
+    SubTask *task_;
+};
+
+#endif
