@@ -11,6 +11,7 @@
 #include "WFNameService.h"
 #include "detail/compute_task.h"
 #include "detail/runtime.h"
+#include "detail/scheme_mark.h"
 
 namespace wf {
 namespace detail {
@@ -127,6 +128,7 @@ private:
 
     bool routing_;  // this end of the task only means that the router runs next
     bool detoured_; // a failure on a foreign thread has been brought to a worker
+    wf::detail::SchemeMark mark_;
 };
 
 template <class REQ, class RESP, typename CTX>
@@ -158,6 +160,7 @@ void WFComplexClientTask<REQ, RESP, CTX>::init(enum TransportType type, const st
 
     this->type_ = type;
     this->info_ = info;
+    this->mark_.set(NULL);
     int failure = wf::detail::route_address(type, addr, addrlen, info, this->ssl_ctx_,
                                             this->fixed_conn_, &this->route_result_);
     if (failure != 0) {
@@ -175,6 +178,7 @@ void WFComplexClientTask<REQ, RESP, CTX>::init_with_uri() {
     if (this->redirect_)
         this->reset_route();
 
+    this->mark_.set(this->uri_.scheme);
     if (this->uri_.state != URI_STATE_SUCCESS) {
         wf::detail::parse_failure(this->uri_, &this->state, &this->error);
         this->init_failed();

@@ -248,11 +248,12 @@ private:
     static void release_all(PieceQueue *pieces);
 };
 
-// Brackets the program's code, with nothing locked.
+// Brackets the program's code, with nothing locked. `ended`: when it was over, where it was timed;
+// else it stays as it is.
 class ProgramCall {
 public:
-    ProgramCall(CommConnEntry *entry, CommService *service)
-        : entry_(entry), before_(*sys_serving()) {
+    ProgramCall(CommConnEntry *entry, CommService *service, uint64_t *ended = nullptr)
+        : entry_(entry), ended_(ended), before_(*sys_serving()) {
         sys_point(SYS_POINT_USER_CODE);
         *sys_serving() = service;
         if (entry->site)
@@ -260,8 +261,11 @@ public:
     }
     ~ProgramCall() {
         int error = errno;
-        if (entry_->site)
+        if (entry_->site) {
             job_site_end(entry_->site, &probe_);
+            if (ended_)
+                *ended_ = probe_.end;
+        }
         *sys_serving() = before_;
         errno = error;
     }
@@ -270,6 +274,7 @@ public:
 
 private:
     CommConnEntry *entry_;
+    uint64_t *ended_;
     const void *before_;
     struct site_probe probe_;
 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "kernel/channel.h"
+#include "kernel/metrics.h"
 
 namespace {
 
@@ -113,18 +114,24 @@ void CommChannelMachine::feed(CommConnEntry *entry, const char *buf, size_t size
     size_t taken = size;
     core->was_paused = false;
     uint64_t messages = core->messages;
+    uint64_t begun = core->in_message ? core->message_at : core->last_received, ended = 0;
     int result, error;
     CommService *service = entry->service;
     entry->unlock();
     {
-        ProgramCall call(entry, service);
+        ProgramCall call(entry, service, &ended);
         result = core->channel->receive(buf, &taken);
         error = errno;
     }
     entry->set_lock();
     entry->busy = false;
-    if (core->messages != messages && entry->seq == 0)
-        entry->seq = 1; // no newcomer any more
+    if (core->messages != messages) {
+        if (entry->seq == 0)
+            entry->seq = 1; // no newcomer any more
+        // The clock is only read for the few calls that are timed anyway.
+        if (ended != 0)
+            metric_observe(METRIC_CHANNEL_TIME, ended - begun);
+    }
     if (entry->state == CommConnEntry::C_CLOSING) {
         free(kept);
         return;

@@ -11,6 +11,39 @@
 
 enum { FALSE_RELAY_NS = 100000, REST_LOOK_NS = 1000000 };
 
+static struct weft_lock pools_lock;
+static struct mpoller *pools; // all there are, for those who count; under pools_lock
+
+static void list_pool(struct mpoller *pool) {
+    sys_lock(&pools_lock);
+    pool->next_pool = pools;
+    pools = pool;
+    sys_unlock(&pools_lock);
+}
+
+static void unlist_pool(struct mpoller *pool) {
+    sys_lock(&pools_lock);
+    struct mpoller **at = &pools;
+    while (*at != pool)
+        at = &(*at)->next_pool;
+    *at = pool->next_pool;
+    sys_unlock(&pools_lock);
+}
+
+// While the limit of a pool changes, its permits may be ahead or behind.
+uint64_t mpoller_count_held_permits(void) {
+    uint64_t held = 0;
+    sys_lock(&pools_lock);
+    for (struct mpoller *pool = pools; pool; pool = pool->next_pool) {
+        sys_lock(&pool->lock);
+        int32_t n = pool->handler_limit - ai32_load(&pool->permits);
+        sys_unlock(&pool->lock);
+        held += n > 0 ? (uint64_t)n : 0;
+    }
+    sys_unlock(&pools_lock);
+    return held;
+}
+
 int mpoller_init(struct mpoller *pool, unsigned pollers, unsigned handlers) {
     memset(pool, 0, sizeof *pool);
     if (pollers == 0 || pollers > 1024) {
@@ -34,6 +67,7 @@ int mpoller_init(struct mpoller *pool, unsigned pollers, unsigned handlers) {
         return -1;
     }
     metric_add(METRIC_PERMITS, (uint64_t)pool->handler_limit);
+    list_pool(pool);
     return 0;
 }
 
@@ -367,6 +401,7 @@ void mpoller_stop(struct mpoller *pool) {
         sys_lock(&pool->lock);
     }
     sys_unlock(&pool->lock);
+    unlist_pool(pool);
     for (unsigned i = 0; i < pool->count; i++)
         poller_destroy(&pool->pollers[i]);
     free(pool->pollers);

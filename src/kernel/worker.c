@@ -172,7 +172,7 @@ void job_site_unref(struct job_site *site) {
 void job_site_begin(const struct job_site *site, struct site_probe *probe) {
     struct worker *worker = sys_self();
     probe->poller = worker ? worker->poller : NULL;
-    probe->begin = 0;
+    probe->begin = probe->end = 0;
     if (!worker || __builtin_expect(worker->untimed-- != 0 && worker->doubt != site, 1))
         return;
     probe->asked = worker->doubt == site;
@@ -183,14 +183,15 @@ void job_site_begin(const struct job_site *site, struct site_probe *probe) {
 
 // How long the timed call took; 0 when that tells nothing.
 static uint64_t timed(struct worker *worker, const struct job_site *site,
-                      const struct site_probe *probe) {
-    uint64_t ns = sys_now() - probe->begin + 1;
+                      struct site_probe *probe) {
+    probe->end = sys_now();
+    uint64_t ns = probe->end - probe->begin + 1;
     bool doubt = ns > SITE_LONG_NS && (!probe->asked || sys_preemptions() != probe->preemptions);
     worker->doubt = doubt ? site : NULL;
     return doubt ? 0 : ns;
 }
 
-void job_site_end(struct job_site *site, const struct site_probe *probe) {
+void job_site_end(struct job_site *site, struct site_probe *probe) {
     struct worker *worker = sys_self();
     bool relayed = false;
     if (probe->poller && worker) {

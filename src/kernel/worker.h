@@ -53,6 +53,7 @@ struct job_site {
 struct site_probe {
     struct weft_poller *poller;
     uint64_t begin;       // 0 when it is not timed
+    uint64_t end;         // likewise, once the call has returned
     uint64_t preemptions; // before, where they were asked for
     bool asked;
 };
@@ -131,6 +132,8 @@ struct mpoller {
     unsigned called;     // workers woken or started that have not yet looked around
     uint64_t relay_time; // of the last relay
     struct mpoller_stats stats;
+
+    struct mpoller *next_pool; // in the list of all, under its lock
 };
 
 // Makes a pool. Threads start with the first work. -1 with errno.
@@ -155,7 +158,7 @@ struct job_site *job_site_create(void);
 void job_site_unref(struct job_site *site);
 // Brackets the program's code in a job of a site.
 void job_site_begin(const struct job_site *site, struct site_probe *probe);
-void job_site_end(struct job_site *site, const struct site_probe *probe);
+void job_site_end(struct job_site *site, struct site_probe *probe);
 // Runs a job later on a worker, without a permit of its own: on the ready list of the driven
 // poller, or another's.
 void mpoller_defer(struct mpoller *pool, struct weft_job *job);
@@ -172,6 +175,9 @@ static inline bool mpoller_is_empty(const struct mpoller *pool) {
 // there.
 struct weft_poller *mpoller_deal(struct mpoller *pool, struct weft_poller *home);
 bool mpoller_is_worker(const struct mpoller *pool);
+// How many permits of all pools are held now: by callbacks that run, and by drivers between two of
+// them. Takes locks: for whoever reads metrics.
+uint64_t mpoller_count_held_permits(void);
 // Changes the number of permits.
 void mpoller_add_permits(struct mpoller *pool, int n);
 

@@ -4,8 +4,10 @@
 
 #include "kernel/entry.h"
 #include "kernel/metrics.h"
+#include "kernel/worker.h"
 #include "metrics/known.h"
 #include "metrics/registry.h"
+#include "workflow/detail/scheme_mark.h"
 #include "workflow/detail/task_mark.h"
 
 namespace wf::detail {
@@ -260,6 +262,20 @@ void add_tasks(Reading *reading) {
     }
 }
 
+void add_schemes(Reading *reading) {
+    const char *scheme;
+    for (unsigned place = 0; (scheme = scheme_name(place)) != nullptr; place++) {
+        uint64_t made = (*reading)[METRIC_SCHEME_TASKS_MADE + place];
+        uint64_t gone = (*reading)[METRIC_SCHEME_TASKS_GONE + place];
+        reading->add("weft_made_client_tasks_total", "Client tasks that were made, by the scheme of their url.",
+                     COUNTER, NONE, {{"scheme", scheme}}, made);
+        reading->add("weft_ended_client_tasks_total", "Client tasks that were made and are gone, by scheme.", COUNTER, NONE,
+                     {{"scheme", scheme}}, gone);
+        reading->add("weft_client_tasks", "Client tasks that were made and are not gone, by scheme.", GAUGE, NONE,
+                     {{"scheme", scheme}}, made - gone);
+    }
+}
+
 void add_answers(Reading *reading) {
     constexpr const char *CLASSES[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
     const char *name = "weft_http_answers_total";
@@ -300,6 +316,10 @@ void collect_own(std::vector<MetricFamily> *families) {
     add_connections(&reading);
     add_handshakes(&reading);
     add_tasks(&reading);
+    add_schemes(&reading);
+    reading.add("weft_held_permits",
+                "Permits in use: of callbacks that run, and of threads between two of them.", GAUGE,
+                NONE, {}, mpoller_count_held_permits());
     add_answers(&reading);
     reading.add_histogram("weft_server_request_duration_seconds",
                           "From the first byte of a request until its answer was sent.",
@@ -310,6 +330,10 @@ void collect_own(std::vector<MetricFamily> *families) {
     reading.add_histogram("weft_queue_age_seconds",
                           "How long completions waited in the queue; a sample of them.",
                           METRIC_QUEUE_TIME);
+    reading.add_histogram("weft_channel_message_duration_seconds",
+                          "From the receipt of a channel's message's first byte until the function "
+                          "for it has returned; a sample of them.",
+                          METRIC_CHANNEL_TIME);
 }
 
 } // namespace wf::detail

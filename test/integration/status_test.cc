@@ -10,6 +10,7 @@
 
 #include "integration/call.h"
 #include "integration/certificates.h"
+#include "integration/channel_support.h"
 #include "integration/patience.h"
 #include "integration/peer.h"
 #include "integration/raw_socket.h"
@@ -323,6 +324,52 @@ TEST_F(StatusTest, CountsClients) {
     call.run("http://127.0.0.1:" + std::to_string(closed) + "/");
     EXPECT_EQ(WFT_STATE_SYS_ERROR, call.state);
     EXPECT_EQ(failed + 1, value("weft_connects_total", "failed"));
+}
+
+// How long messages of channels took, from their first byte to the return of their function: here
+// each is cut in two, 2 ms apart, and its function takes 2 ms more.
+TEST(StatusOfChannels, LatenciesOfMessages) {
+    using Clock = std::chrono::steady_clock;
+    auto spend = [](Clock::time_point since) {
+        while (Clock::now() < since + std::chrono::milliseconds(2))
+            ;
+    };
+    auto latencies = [] {
+        for (const wf::MetricFamily &family : wf::collect()) {
+            if (family.name == "weft_channel_message_duration_seconds")
+                return family.samples[0].histogram;
+        }
+        return wf::HistogramData();
+    };
+    wf::TcpServer server;
+    server.set_framing(wf::delimiter_framing());
+    server.on_message([&](wf::Channel &channel, const wf::Frame &) {
+        spend(Clock::now());
+        channel.send("done");
+    });
+    unsigned short port = listen_on_free_port(server);
+    ASSERT_NE(0, port);
+    wf::HistogramData before = latencies(), after = before;
+    raw::Socket peer = raw::Socket::connect(port);
+    uint64_t sent = 0;
+    // It is a sample, so nobody can say which of them are counted.
+    Clock::time_point give_up = Clock::now() + std::chrono::seconds(60);
+    while (after.count < before.count + 3 && Clock::now() < give_up) {
+        ASSERT_TRUE(peer.send("a"));
+        sent++;
+        ASSERT_TRUE(eventually([&] {
+            std::vector<wf::ChannelInfo> infos = server.get_channel_infos();
+            return infos.size() == 1 && infos[0].bytes_received == sent;
+        }));
+        spend(Clock::now());
+        ASSERT_TRUE(peer.send("\n"));
+        sent++;
+        ASSERT_EQ("done\n", peer.read_until("\n"));
+        after = latencies();
+    }
+    EXPECT_GE(after.count, before.count + 3);
+    EXPECT_GE(after.sum - before.sum, 0.004 * static_cast<double>(after.count - before.count));
+    server.stop();
 }
 
 TEST_F(StatusTest, CountsHandshakes) {

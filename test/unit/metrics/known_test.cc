@@ -1,14 +1,21 @@
 // Weft - the engine's own metrics: names, and what tasks do to them
 // SPDX-License-Identifier: Apache-2.0
+#include <atomic>
+#include <chrono>
 #include <set>
+#include <thread>
+
+#include <netinet/in.h>
 
 #include <gtest/gtest.h>
 
 #include "find.h"
 #include "kernel/entry.h"
+#include "kernel/metrics.h"
 #include "metrics/known.h"
 #include "workflow/WFFacilities.h"
 #include "workflow/WFTaskFactory.h"
+#include "workflow/detail/scheme_mark.h"
 
 namespace {
 
@@ -70,6 +77,69 @@ TEST(Known, TasksAreCountedByKind) {
     EXPECT_GE(read_value("weft_workers"), 1);
     EXPECT_GE(read_value("weft_permits"), 1);
     EXPECT_GE(read_value("weft_executor_threads"), 1);
+}
+
+// Permits are held by the callbacks that run, and read from the pool itself.
+TEST(Known, PermitsInUse) {
+    WFFacilities::WaitGroup over(2);
+    std::atomic<bool> seen{false};
+    auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    for (int i = 0; i < 2; i++) {
+        WFTaskFactory::create_timer_task(0, 0, [&](WFTimerTask *) {
+            // Not a wait the engine knows of: that would lay the permit down.
+            while (!seen && std::chrono::steady_clock::now() < give_up) {
+                if (read_value("weft_held_permits") >= 2)
+                    seen = true;
+                std::this_thread::yield();
+            }
+            over.done();
+        })->start();
+    }
+    over.wait();
+    EXPECT_TRUE(seen);
+    EXPECT_GE(read_value("weft_permits"), 2);
+}
+
+TEST(Known, ClientTasksByScheme) {
+    auto look = [](const char *name, const char *scheme) {
+        return read_value(std::string("weft_") + name, scheme);
+    };
+    double http = look("made_client_tasks_total", "http");
+    double https = look("made_client_tasks_total", "https");
+    double other = look("made_client_tasks_total", "other");
+    double http_ended = look("ended_client_tasks_total", "http");
+    WFHttpTask *task = WFTaskFactory::create_http_task("HTTP://127.0.0.1:1/", 0, 0, nullptr);
+    EXPECT_EQ(http + 1, look("made_client_tasks_total", "http"));
+    EXPECT_EQ(1, look("client_tasks", "http"));
+    task->dismiss();
+    EXPECT_EQ(0, look("client_tasks", "http"));
+    EXPECT_EQ(http_ended + 1, look("ended_client_tasks_total", "http"));
+
+    WFTaskFactory::create_http_task("https://127.0.0.1:1/", 0, 0, nullptr)->dismiss();
+    EXPECT_EQ(https + 1, look("made_client_tasks_total", "https"));
+    struct sockaddr_in addr = {};
+    addr.sin_family = AF_INET;
+    using Factory = WFNetworkTaskFactory<protocol::HttpRequest, protocol::HttpResponse>;
+    Factory::create_client_task(TT_TCP, "gopher://127.0.0.1:70/", 0, nullptr)->dismiss();
+    Factory::create_client_task(TT_TCP, reinterpret_cast<struct sockaddr *>(&addr), sizeof addr,
+                                nullptr, 0, nullptr)
+        ->dismiss();
+    EXPECT_EQ(other + 2, look("made_client_tasks_total", "other"));
+    EXPECT_EQ(0, look("client_tasks", "other"));
+    EXPECT_EQ(http + 1, look("made_client_tasks_total", "http"));
+}
+
+// A task that a redirect takes elsewhere is gone under one scheme and made under the other.
+TEST(Known, ASchemeThatChanges) {
+    double http = read_value("weft_ended_client_tasks_total", "http");
+    wf::detail::SchemeMark mark;
+    mark.set("http");
+    mark.set("Http"); // the same
+    EXPECT_EQ(http, read_value("weft_ended_client_tasks_total", "http"));
+    mark.set("https");
+    EXPECT_EQ(http + 1, read_value("weft_ended_client_tasks_total", "http"));
+    EXPECT_EQ(1, read_value("weft_client_tasks", "https"));
+    EXPECT_EQ(nullptr, wf::detail::scheme_name(METRIC_SCHEMES));
 }
 
 TEST(Known, ACanceledTimer) {
