@@ -22,7 +22,6 @@
 
 namespace {
 
-constexpr int DRAIN_MS = 2000; // for a peer's end, when the service ends
 constexpr int MAX_STEPS = 16;  // in one go, so that one channel cannot keep a worker
 
 int error_of(CommCloseReason reason) {
@@ -343,7 +342,7 @@ void CommChannelMachine::establish(CommConnEntry *entry) {
     core->group->add(core);
     entry->readable = true; // what came with the handshake, or behind the last message
     if (core->ending) {
-        core->finish_at = entry_after(now, DRAIN_MS);
+        core->finish_at = entry_after(now, CHANNEL_DRAIN_MS);
         end_sending(entry);
     }
     if (entry->state != CommConnEntry::C_CLOSING)
@@ -510,7 +509,7 @@ bool CommChannelMachine::drain(CommConnEntry *entry, CommCloseReason reason) {
     }
     core->ending = true;
     uint64_t now = sys_now();
-    core->finish_at = entry_min(core->finish_at, entry_after(now, DRAIN_MS));
+    core->finish_at = entry_min(core->finish_at, entry_after(now, CHANNEL_DRAIN_MS));
     if (entry->state != CommConnEntry::C_UPGRADING) // that one looks at it when it opens
         end_sending(entry);
     if (entry->state != CommConnEntry::C_CLOSING)

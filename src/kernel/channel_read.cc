@@ -9,7 +9,6 @@
 
 namespace {
 
-constexpr uint64_t RATE_GRACE_NS = 5'000'000'000u;
 constexpr uint64_t SECOND_NS = 1'000'000'000u;
 
 // The bytes that must have come by now are a rate: when the next must be there.

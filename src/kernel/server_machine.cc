@@ -32,9 +32,6 @@
 namespace {
 
 constexpr int MAX_READS = 16;
-constexpr int LINGER_IDLE_MS = 2000;
-constexpr int LINGER_MS = 10000;
-constexpr uint64_t RATE_GRACE_NS = 5'000'000'000u;
 
 uint64_t ms_after(int ms) { return entry_after(sys_now(), ms); }
 

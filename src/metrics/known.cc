@@ -263,16 +263,17 @@ void add_tasks(Reading *reading) {
 }
 
 void add_schemes(Reading *reading) {
+    const char *made_help = "Client tasks that were made, by the scheme of their url.";
+    const char *ended_help = "Client tasks that were made and are gone, by scheme.";
+    const char *there_help = "Client tasks that were made and are not gone, by scheme.";
     const char *scheme;
     for (unsigned place = 0; (scheme = scheme_name(place)) != nullptr; place++) {
         uint64_t made = (*reading)[METRIC_SCHEME_TASKS_MADE + place];
         uint64_t gone = (*reading)[METRIC_SCHEME_TASKS_GONE + place];
-        reading->add("weft_made_client_tasks_total", "Client tasks that were made, by the scheme of their url.",
-                     COUNTER, NONE, {{"scheme", scheme}}, made);
-        reading->add("weft_ended_client_tasks_total", "Client tasks that were made and are gone, by scheme.", COUNTER, NONE,
-                     {{"scheme", scheme}}, gone);
-        reading->add("weft_client_tasks", "Client tasks that were made and are not gone, by scheme.", GAUGE, NONE,
-                     {{"scheme", scheme}}, made - gone);
+        MetricLabels labels = {{"scheme", scheme}};
+        reading->add("weft_made_client_tasks_total", made_help, COUNTER, NONE, labels, made);
+        reading->add("weft_ended_client_tasks_total", ended_help, COUNTER, NONE, labels, gone);
+        reading->add("weft_client_tasks", there_help, GAUGE, NONE, labels, made - gone);
     }
 }
 
