@@ -1,4 +1,4 @@
-# Weft - the tests that look at the source tree itself: self-contained public headers and the checker's own tests.
+# Weft - the tests that look at the source tree itself: self-contained public headers, the programs of the docs, the checker's own tests.
 # SPDX-License-Identifier: Apache-2.0
 
 # Flags of a sanitizer change nothing here, so the plain builds alone ask.
@@ -12,6 +12,9 @@ if(NOT WEFT_SANITIZE OR WEFT_FUZZ)
     endif()
 endif()
 if(NOT WEFT_SANITIZE)
+    # The programs that the documentation shows.
+    add_test(NAME docs_examples COMMAND ${Python3_EXECUTABLE} ${WEFT_ROOT}/tools/check_docs.py)
+    set_tests_properties(docs_examples PROPERTIES LABELS tools TIMEOUT 600)
     add_test(NAME tidy_rules COMMAND ${Python3_EXECUTABLE} ${WEFT_ROOT}/tools/tidy_test.py)
     set_tests_properties(tidy_rules PROPERTIES LABELS tools)
 endif()

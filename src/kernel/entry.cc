@@ -110,12 +110,17 @@ CommConnEntry::~CommConnEntry() {
         job_site_unref(site);
 }
 
+// Apart, so that nothing needs to be saved for it on each change of state.
+[[noreturn, gnu::noinline, gnu::cold]] static void no_such_edge(unsigned from, unsigned to) {
+    fprintf(stderr, "weft: a connection cannot go from %s to %s\n",
+            CommConnEntry::state_name(static_cast<CommConnEntry::State>(from)),
+            CommConnEntry::state_name(static_cast<CommConnEntry::State>(to)));
+    abort();
+}
+
 void CommConnEntry::set_state(State next_state) {
-    if (!has_edge(state, next_state)) {
-        fprintf(stderr, "weft: a connection cannot go from %s to %s\n",
-                state_name(static_cast<State>(state)), state_name(next_state));
-        abort();
-    }
+    if (!has_edge(state, next_state))
+        no_such_edge(state, next_state);
     unsigned before = state;
     state = next_state;
     metric_edge(before, next_state);
