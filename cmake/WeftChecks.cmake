@@ -1,4 +1,4 @@
-# Weft - the tests that look at the source tree itself: self-contained public headers, the programs of the docs, the checker's own tests.
+# Weft - tests that look at the source tree itself: public headers alone, programs of the docs, the checker's own tests
 # SPDX-License-Identifier: Apache-2.0
 
 # Flags of a sanitizer change nothing here, so the plain builds alone ask.

@@ -157,10 +157,12 @@ TEST(TcpClient, TimesOutWhereNobodyAnswers) {
     Record record;
     wf::TcpClient client;
     client.set_connect_timeout(100);
+    record_events(client, record);
     record_failures(client, record);
     ASSERT_EQ(client.connect("127.0.0.1", hole.port()), 0);
     client.wait();
     EXPECT_EQ(record.count(failure(WFT_STATE_SYS_ERROR, ETIMEDOUT, true)), 1u);
+    EXPECT_EQ(record.count("closed " + std::to_string(CCR_CONNECT_TIMEOUT)), 1u);
 }
 
 TEST(TcpClient, AnEndCutsAnyWaitShort) {
@@ -268,6 +270,36 @@ TEST(TcpClient, ATlsPeerThatIsNone) {
     client.wait();
     EXPECT_EQ(record.count("closed " + std::to_string(CCR_HANDSHAKE_FAILED)), 1u);
     EXPECT_EQ(record.count("established"), 0u);
+    server.stop();
+}
+
+// It takes the connection, and then says nothing to our hello.
+TEST(TcpClient, ATlsPeerThatIsSilent) {
+    raw::Listener silent;
+    Record record;
+    wf::TcpClient client;
+    client.set_tls();
+    client.set_tls_timeout(100);
+    record_events(client, record);
+    ASSERT_EQ(client.connect("127.0.0.1", silent.port()), 0);
+    client.wait();
+    EXPECT_EQ(record.count("closed " + std::to_string(CCR_HANDSHAKE_TIMEOUT)), 1u);
+    EXPECT_EQ(record.count("established"), 0u);
+}
+
+// The other way round: half a hello, and others are served meanwhile.
+TEST(TcpClient, AServerCutsAHandshakeThatDoesNotEnd) {
+    Certificate own = Authority::common().make("half");
+    struct WFServerParams params = SERVER_PARAMS_DEFAULT;
+    params.ssl_accept_timeout = 200;
+    wf::TcpServer server(&params);
+    unsigned short port = listen_on_free_port(server, own.cert.c_str(), own.key.c_str());
+    ASSERT_NE(port, 0);
+    raw::Socket half = raw::Socket::connect(port);
+    ASSERT_TRUE(half.send("\x16\x03\x01\x02"));
+    EXPECT_TRUE(half.wait_closed());
+    EXPECT_TRUE(eventually([&] { return server.get_close_count(CCR_HANDSHAKE_TIMEOUT) == 1; }));
+    EXPECT_EQ(server.get_channel_count(), 0u);
     server.stop();
 }
 
