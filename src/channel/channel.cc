@@ -362,6 +362,10 @@ ChannelOwner::~ChannelOwner() {
 }
 
 CommChannelGroup *ChannelOwner::group() {
+    if (!kind_->framing) { // as those that cannot be made are
+        errno = EINVAL;
+        return nullptr;
+    }
     if (!group_) {
         kind_->options.tell_written =
             kind_->options.tell_written || kind_->events.written || kind_->events.any;

@@ -49,7 +49,7 @@ int ChannelSet::close(ChannelId id) {
 // NULL with errno.
 std::string *ChannelSet::wrap(std::string &&bytes, uint64_t type) {
     Wrapping around;
-    if (kind_->framing->wrap(bytes.size(), type, &around) < 0)
+    if (!this->group() || kind_->framing->wrap(bytes.size(), type, &around) < 0)
         return nullptr;
     bytes.insert(0, around.head, around.head_size);
     bytes.append(around.tail, around.tail_size);
@@ -66,10 +66,6 @@ int ChannelSet::broadcast(std::string bytes, uint64_t type) {
     std::string *text = this->wrap(std::move(bytes), type);
     if (!text)
         return -1;
-    if (!this->group()) {
-        delete text;
-        return -1;
-    }
     return this->group()->broadcast(text->data(), text->size(), free_text, text);
 }
 
@@ -78,14 +74,12 @@ int ChannelSet::broadcast(const std::vector<ChannelPtr> &channels, std::string b
     std::string *text = this->wrap(std::move(bytes), type);
     if (!text)
         return -1;
-    if (!this->group()) {
-        delete text;
-        return -1;
-    }
     std::vector<CommChannel *> some;
     some.reserve(channels.size());
-    for (const ChannelPtr &channel : channels)
-        some.push_back(channel.get());
+    for (const ChannelPtr &channel : channels) {
+        if (channel) // find() answers an empty one for whoever has gone
+            some.push_back(channel.get());
+    }
     return this->group()->broadcast(some.data(), some.size(), text->data(), text->size(), free_text,
                                     text);
 }

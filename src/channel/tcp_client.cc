@@ -381,6 +381,10 @@ void TcpClient::set_tls(SSL_CTX *ctx) {
 }
 
 int TcpClient::connect(const std::string &host, unsigned short port) {
+    if (!kind_->framing) {
+        errno = EINVAL;
+        return -1;
+    }
     return impl_->connect(host, port, this->group());
 }
 

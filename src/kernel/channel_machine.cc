@@ -22,7 +22,7 @@
 
 namespace {
 
-constexpr int MAX_STEPS = 16;  // in one go, so that one channel cannot keep a worker
+constexpr int MAX_STEPS = 16; // in one go, so that one channel cannot keep a worker
 
 int error_of(CommCloseReason reason) {
     switch (reason) {

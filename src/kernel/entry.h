@@ -36,11 +36,11 @@ constexpr int ENTRY_MAX_VECTORS = 2048;
 constexpr size_t ENTRY_PIPELINE_MAX = 64 * 1024;
 constexpr int DRAIN_GRACE_MS = 1000; // for the first byte, when another process listens on
 // Limits that nobody sets (docs/safe-defaults.md).
-constexpr int LINGER_IDLE_MS = 2000;                   // last words: each wait
-constexpr int LINGER_MS = 10000;                       // and in all
-constexpr uint64_t RATE_GRACE_NS = 5'000'000'000u;     // before a minimum rate counts
-constexpr int CHANNEL_DRAIN_MS = 2000;                 // for a peer's end, when its server stops
-constexpr int TO_AUTHENTICATE = -1;  // beside the CS_STATEs: to be shown to the authenticator
+constexpr int LINGER_IDLE_MS = 2000;               // last words: each wait
+constexpr int LINGER_MS = 10000;                   // and in all
+constexpr uint64_t RATE_GRACE_NS = 5'000'000'000u; // before a minimum rate counts
+constexpr int CHANNEL_DRAIN_MS = 2000;             // for a peer's end, when its server stops
+constexpr int TO_AUTHENTICATE = -1; // beside the CS_STATEs: to be shown to the authenticator
 
 // What is left to send. The bytes are the message's, the vectors ours.
 struct CommOutput {

@@ -80,7 +80,7 @@ public:
     int wrap(size_t size, uint64_t type, Wrapping *around) const override {
         size_t head = type_width_ + width_;
         uint64_t length = size + (counts_itself_ ? head : 0);
-        if (size > max_size_ || !fits(length, width_))
+        if (size > max_size_ || length < size || !fits(length, width_))
             return fail(EMSGSIZE);
         if (type_width_ ? !fits(type, type_width_) : type != 0)
             return fail(EINVAL);

@@ -388,6 +388,38 @@ TEST_F(Channels, ListsWhatItHas) {
     EXPECT_EQ(server_.get_channels(2).size(), 2u);
 }
 
+// A list that was made of find() has empty places for those that have gone.
+TEST_F(Channels, BroadcastsPassOverEmptyPlaces) {
+    server_.set_framing(wf::delimiter_framing());
+    start();
+    raw::Socket client = raw::Socket::connect(port_);
+    ASSERT_TRUE(eventually([this] { return server_.get_channel_count() == 1; }));
+    std::vector<wf::ChannelPtr> some = {server_.find(1), server_.get_channels()[0],
+                                        wf::ChannelPtr()};
+    EXPECT_EQ(server_.broadcast(some, "some"), 0);
+    EXPECT_EQ(client.read_bytes(5), "some\n");
+    EXPECT_EQ(server_.broadcast({wf::ChannelPtr()}, "nobody"), 0);
+}
+
+// What makes framings answers NULL for those that cannot be.
+TEST(ChannelsWithoutFraming, DoNotStart) {
+    wf::LengthFraming three;
+    three.width = 3;
+    wf::TcpServer server;
+    server.set_framing(wf::length_framing(three));
+    EXPECT_EQ(server.start("127.0.0.1", 0), -1);
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT_EQ(server.broadcast("x"), -1);
+    EXPECT_EQ(errno, EINVAL);
+    wf::TcpClient client;
+    client.set_framing(wf::length_framing(three));
+    EXPECT_EQ(client.connect("127.0.0.1", 1), -1);
+    EXPECT_EQ(errno, EINVAL);
+    server.set_framing(wf::raw_framing());
+    EXPECT_EQ(server.start("127.0.0.1", 0), 0);
+    server.stop();
+}
+
 TEST_F(Channels, BroadcastsKeepTheirOrder) {
     server_.set_framing(wf::delimiter_framing());
     start();

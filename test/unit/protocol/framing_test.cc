@@ -98,6 +98,19 @@ TEST(Framing, LengthsThatCannotBe) {
     EXPECT_EQ(cut(*wf::length_framing(format), "\0\0\0\0\0\0\3\350"s, 8), (Found{"left 8"}));
 }
 
+// A length that counts its head must not begin anew at 0.
+TEST(Framing, LengthsThatCannotBeSaid) {
+    wf::LengthFraming format;
+    format.width = 1;
+    format.counts_itself = true;
+    format.max_size = SIZE_MAX;
+    wf::Wrapping around;
+    EXPECT_EQ(wf::length_framing(format)->wrap(SIZE_MAX, 0, &around), -1);
+    EXPECT_EQ(errno, EMSGSIZE);
+    EXPECT_EQ(wf::length_framing(format)->wrap(255, 0, &around), -1);
+    EXPECT_EQ(wf::length_framing(format)->wrap(254, 0, &around), 0);
+}
+
 TEST(Framing, Delimiters) {
     auto lines = wf::delimiter_framing();
     for (size_t step = 1; step < 8; step++)

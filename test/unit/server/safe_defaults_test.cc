@@ -153,7 +153,8 @@ struct Row {
     std::string options, value, reasons, line;
 };
 
-// Of all tables: the columns before "default" are options, but the first; a last one may be reasons.
+// Of all tables: the columns before "default" are options, but the first; a last one may be
+// reasons.
 std::vector<Row> rows_of_page() {
     std::vector<Row> rows;
     std::ifstream page(WEFT_SAFE_DEFAULTS);
