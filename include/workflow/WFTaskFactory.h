@@ -119,6 +119,21 @@ public:
     static WFMailboxTask *create_mailbox_task(mailbox_callback_t callback) {
         return new WFMailboxTask(std::move(callback));
     }
+    // The same, to be reached by name until it has got its message, by send() too, or is deleted.
+    static WFMailboxTask *create_mailbox_task(const std::string &mailbox_name, void **mailbox,
+                                              mailbox_callback_t callback);
+    static WFMailboxTask *create_mailbox_task(const std::string &mailbox_name,
+                                              mailbox_callback_t callback);
+
+    // Sends to all mailboxes of that name, or to the `max` oldest, and returns to how many; where
+    // there is none the message is lost. Those that were started end within this call. The third
+    // form gives msg[i] to the i-th oldest.
+    static int send_by_name(const std::string &mailbox_name, void *msg) {
+        return send_by_name(mailbox_name, msg, (size_t)-1);
+    }
+    static int send_by_name(const std::string &mailbox_name, void *msg, size_t max);
+    template <typename T>
+    static int send_by_name(const std::string &mailbox_name, T *const msg[], size_t max);
 
     // Ends with the first of `candidates` messages that is not NULL.
     static WFSelectorTask *create_selector_task(size_t candidates, selector_callback_t callback) {
@@ -130,6 +145,20 @@ public:
         return new WFConditional(task, msgbuf);
     }
     static WFConditional *create_conditional(SubTask *task) { return new WFConditional(task); }
+    // The same, to be reached by name until it was signalled, by signal() too, or is deleted.
+    static WFConditional *create_conditional(const std::string &cond_name, SubTask *task,
+                                             void **msgbuf);
+    static WFConditional *create_conditional(const std::string &cond_name, SubTask *task);
+
+    // Signals all conditionals of that name, or the `max` oldest, and returns how many. The tasks
+    // of those that were started run within this call. The third form gives msg[i] to the i-th
+    // oldest.
+    static int signal_by_name(const std::string &cond_name, void *msg) {
+        return signal_by_name(cond_name, msg, (size_t)-1);
+    }
+    static int signal_by_name(const std::string &cond_name, void *msg, size_t max);
+    template <typename T>
+    static int signal_by_name(const std::string &cond_name, T *const msg[], size_t max);
 
     // Runs what create(task) makes, again and again, until it makes NULL.
     static WFRepeaterTask *create_repeater_task(repeated_create_t create,

@@ -25,6 +25,16 @@ void parse_failure(const ParsedURI &uri, int *state, int *error);
 int route_address(enum TransportType type, const struct sockaddr *addr, socklen_t addrlen,
                   const std::string &info, SSL_CTX *ssl_ctx, bool fixed_conn,
                   RouteManager::RouteResult *result);
+// Sends a message to each of at most `max` mailboxes, or conditionals, of that name: the i-th gets
+// message_at(messages, i). Returns how many.
+typedef void *(*MessageAt)(const void *messages, size_t i);
+int send_each(const std::string &name, const void *messages, MessageAt message_at, size_t max);
+int signal_each(const std::string &name, const void *messages, MessageAt message_at, size_t max);
+// Of an array of pointers to T.
+template <typename T>
+void *message_at(const void *messages, size_t i) {
+    return (void *)static_cast<T *const *>(messages)[i];
+}
 // True on a thread where a failure may be told at once; else the task makes a detour through a
 // timer.
 bool may_fail_here();
@@ -442,6 +452,18 @@ template <class REQ, class RESP>
 WFNetworkTask<REQ, RESP> *WFNetworkTaskFactory<REQ, RESP>::create_server_task(
     CommService *service, std::function<void(T *)> &process) {
     return new WFServerTask<REQ, RESP>(service, wf::detail::runtime_scheduler(), process);
+}
+
+// Messages by name.
+
+template <typename T>
+int WFTaskFactory::send_by_name(const std::string &mailbox_name, T *const msg[], size_t max) {
+    return wf::detail::send_each(mailbox_name, msg, wf::detail::message_at<T>, max);
+}
+
+template <typename T>
+int WFTaskFactory::signal_by_name(const std::string &cond_name, T *const msg[], size_t max) {
+    return wf::detail::signal_each(cond_name, msg, wf::detail::message_at<T>, max);
 }
 
 // Computations.

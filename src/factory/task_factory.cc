@@ -1,4 +1,4 @@
-// Weft - WFTaskFactory: timers, counters, dynamic tasks
+// Weft - WFTaskFactory: timers, counters, mailboxes, conditionals, dynamic tasks
 // SPDX-License-Identifier: Apache-2.0
 #include "workflow/WFTaskFactory.h"
 
@@ -62,6 +62,48 @@ WFCounterTask *WFTaskFactory::create_counter_task(const std::string &counter_nam
 
 int WFTaskFactory::count_by_name(const std::string &counter_name, unsigned int n) {
     return wf::detail::NamedCounters::count(counter_name, n);
+}
+
+// One message for all.
+static void *same_message(const void *messages, size_t) {
+    return *static_cast<void *const *>(messages);
+}
+
+WFMailboxTask *WFTaskFactory::create_mailbox_task(const std::string &mailbox_name, void **mailbox,
+                                                  mailbox_callback_t callback) {
+    return wf::detail::NamedMailboxes::create(mailbox_name, mailbox, std::move(callback));
+}
+
+WFMailboxTask *WFTaskFactory::create_mailbox_task(const std::string &mailbox_name,
+                                                  mailbox_callback_t callback) {
+    return wf::detail::NamedMailboxes::create(mailbox_name, std::move(callback));
+}
+
+int WFTaskFactory::send_by_name(const std::string &mailbox_name, void *msg, size_t max) {
+    return wf::detail::NamedMailboxes::send(mailbox_name, &msg, same_message, max);
+}
+
+int wf::detail::send_each(const std::string &name, const void *messages, MessageAt message_at,
+                          size_t max) {
+    return NamedMailboxes::send(name, messages, message_at, max);
+}
+
+WFConditional *WFTaskFactory::create_conditional(const std::string &cond_name, SubTask *task,
+                                                 void **msgbuf) {
+    return wf::detail::NamedConditionals::create(cond_name, task, msgbuf);
+}
+
+WFConditional *WFTaskFactory::create_conditional(const std::string &cond_name, SubTask *task) {
+    return wf::detail::NamedConditionals::create(cond_name, task);
+}
+
+int WFTaskFactory::signal_by_name(const std::string &cond_name, void *msg, size_t max) {
+    return wf::detail::NamedConditionals::send(cond_name, &msg, same_message, max);
+}
+
+int wf::detail::signal_each(const std::string &name, const void *messages, MessageAt message_at,
+                            size_t max) {
+    return NamedConditionals::send(name, messages, message_at, max);
 }
 
 WFDynamicTask *WFTaskFactory::create_dynamic_task(dynamic_create_t create) {

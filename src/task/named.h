@@ -1,8 +1,8 @@
-// Weft - timers and counters that can be reached by name
+// Weft - timers, counters, mailboxes and conditionals that can be reached by name
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the factory's create_timer_task(), cancel_by_name(), create_counter_task() and
-// count_by_name() do. All functions may be called on any thread.
+// What the factory's create_..._task(), cancel_by_name(), count_by_name(), send_by_name() and
+// signal_by_name() do. All functions may be called on any thread.
 #ifndef WEFT_SRC_TASK_NAMED_H
 #define WEFT_SRC_TASK_NAMED_H
 
@@ -17,6 +17,7 @@ namespace wf::detail {
 
 using TimerCallback = std::function<void(WFTimerTask *)>;
 using CounterCallback = std::function<void(WFCounterTask *)>;
+using MailboxCallback = std::function<void(WFMailboxTask *)>;
 
 // seconds < 0: until canceled; nanoseconds outside [0, 1e9): ends with EINVAL inside start().
 WFTimerTask *make_timer(CommScheduler *scheduler, time_t seconds, long nanoseconds,
@@ -44,6 +45,31 @@ public:
     // next; what is left over is lost. Returns how many reached their target. Those that are
     // started end within this call.
     static int count(const std::string &name, unsigned n);
+};
+
+// The message of the i-th receiver. Called under a lock: it only looks it up.
+using MessageAt = void *(*)(const void *messages, size_t i);
+
+class NamedMailboxes {
+public:
+    static WFMailboxTask *create(const std::string &name, void **mailbox,
+                                 MailboxCallback &&callback);
+    static WFMailboxTask *create(const std::string &name, MailboxCallback &&callback);
+
+    // Sends to at most `max` mailboxes of that name, oldest first, and returns to how many. Those
+    // that are started end within this call.
+    static int send(const std::string &name, const void *messages, MessageAt message_at,
+                    size_t max);
+};
+
+class NamedConditionals {
+public:
+    static WFConditional *create(const std::string &name, SubTask *task, void **msgbuf);
+    static WFConditional *create(const std::string &name, SubTask *task);
+
+    // As NamedMailboxes::send().
+    static int send(const std::string &name, const void *messages, MessageAt message_at,
+                    size_t max);
 };
 
 } // namespace wf::detail

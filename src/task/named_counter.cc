@@ -10,7 +10,8 @@ namespace {
 // A named counter has its own count, under the shard's lock; the counter below it counts only two
 // things: that the target was reached, and the dispatch. So it leaves the table as soon as its
 // target is reached, started or not, and counts that come later, in its callback above all, find
-// nothing to count.
+// nothing to count. The count below is made under the lock too: one that was not dispatched may be
+// dismissed the moment the lock is let go, and one that was has nobody but who counted it out.
 class NamedCounter final : public WFCounterTask, public NamedBase {
 public:
     NamedCounter(const std::string &name, unsigned target, CounterCallback &&cb)
@@ -21,28 +22,33 @@ public:
     }
 
     void count() override {
+        bool complete = false;
         {
             std::lock_guard lock(this->shard().mutex);
             unsigned n = 1;
-            if (!this->take(&n))
-                return;
+            this->take(&n, &complete);
         }
-        this->reach();
+        if (complete)
+            this->go_on();
     }
 
-    // Takes what it needs of *n. True when that brings it to its target, which the caller then
-    // tells it by reach(), without the lock. Needs the shard's lock.
-    bool take(unsigned *n) {
+    // Takes what it needs of *n. True when that brings it to its target; *complete then says
+    // whether it must be told to go_on(), without the lock. Needs the shard's lock.
+    bool take(unsigned *n, bool *complete) {
         unsigned taken = *n < left_ ? *n : left_;
         left_ -= taken;
         *n -= taken;
         if (left_ > 0 || taken == 0)
             return false;
         this->leave();
+        *complete = --this->value == 0;
         return true;
     }
 
-    void reach() { this->WFCounterTask::count(); }
+    void go_on() {
+        this->state = WFT_STATE_SUCCESS;
+        this->subtask_done();
+    }
 
 protected:
     bool count_down() override {
@@ -87,17 +93,19 @@ int NamedCounters::count(const std::string &name, unsigned n) {
     // have been served.
     while (n > 0) {
         NamedCounter *counter;
+        bool complete = false;
         {
             std::lock_guard lock(shard.mutex);
             NamedBase *oldest = shard.oldest(name);
             if (!oldest)
                 break;
             counter = static_cast<NamedCounter *>(oldest);
-            if (!counter->take(&n))
+            if (!counter->take(&n, &complete))
                 break;
         }
         reached++;
-        counter->reach();
+        if (complete)
+            counter->go_on();
     }
     return reached;
 }
