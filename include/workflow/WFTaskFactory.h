@@ -160,6 +160,21 @@ public:
     template <typename T>
     static int signal_by_name(const std::string &cond_name, T *const msg[], size_t max);
 
+    // Lets `task` run when it holds the resource of that name. The guard asks for it when it is
+    // started, and those that wait get it in that order, each with a message from the one before
+    // in *msgbuf; who finds the resource free gets NULL. It is held until release_guard(), which
+    // the program must call once for each task that has run. A guard that is dismissed, or whose
+    // series was canceled before its turn, does not hold it. Its signal() does nothing.
+    static WFConditional *create_guard(const std::string &resource_name, SubTask *task);
+    static WFConditional *create_guard(const std::string &resource_name, SubTask *task,
+                                       void **msgbuf);
+
+    // Gives the resource, and msg, to the guard that has waited longest. 1 when there was one, else
+    // 0, also when nobody holds the resource. The task of that guard runs within this call, or
+    // rather, with the safe one, on a worker.
+    static int release_guard(const std::string &resource_name, void *msg);
+    static int release_guard_safe(const std::string &resource_name, void *msg);
+
     // Runs what create(task) makes, again and again, until it makes NULL.
     static WFRepeaterTask *create_repeater_task(repeated_create_t create,
                                                 repeater_callback_t callback) {

@@ -1,7 +1,8 @@
-// Weft - WFTaskFactory: timers, counters, mailboxes, conditionals, dynamic tasks
+// Weft - WFTaskFactory: timers, counters, mailboxes, conditionals, guards, dynamic tasks
 // SPDX-License-Identifier: Apache-2.0
 #include "workflow/WFTaskFactory.h"
 
+#include "task/guards.h"
 #include "task/named.h"
 #include "workflow/detail/runtime.h"
 
@@ -104,6 +105,23 @@ int WFTaskFactory::signal_by_name(const std::string &cond_name, void *msg, size_
 int wf::detail::signal_each(const std::string &name, const void *messages, MessageAt message_at,
                             size_t max) {
     return NamedConditionals::send(name, messages, message_at, max);
+}
+
+WFConditional *WFTaskFactory::create_guard(const std::string &resource_name, SubTask *task) {
+    return wf::detail::Guards::create(resource_name, task);
+}
+
+WFConditional *WFTaskFactory::create_guard(const std::string &resource_name, SubTask *task,
+                                           void **msgbuf) {
+    return wf::detail::Guards::create(resource_name, task, msgbuf);
+}
+
+int WFTaskFactory::release_guard(const std::string &resource_name, void *msg) {
+    return wf::detail::Guards::release(resource_name, msg);
+}
+
+int WFTaskFactory::release_guard_safe(const std::string &resource_name, void *msg) {
+    return wf::detail::Guards::release_later(resource_name, msg, runtime_scheduler());
 }
 
 WFDynamicTask *WFTaskFactory::create_dynamic_task(dynamic_create_t create) {
