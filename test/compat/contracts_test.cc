@@ -148,6 +148,8 @@ TEST(Contracts, Cxx11Program) {
     EXPECT_EQ("hello from C++11", cxx11_round_trip("hello"));
     EXPECT_EQ(55, cxx11_parallel_sum(10));
     EXPECT_EQ(3, cxx11_graph_nodes());
+    EXPECT_TRUE(cxx11_sorts(100000));
+    EXPECT_EQ("box cond guard pool queue", cxx11_messages());
 }
 
 // WFGlobal: error strings are never NULL and known ones are sensible.

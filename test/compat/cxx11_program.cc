@@ -8,12 +8,17 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include <algorithm>
 #include <atomic>
+#include <vector>
 
+#include "workflow/WFAlgoTaskFactory.h"
 #include "workflow/WFFacilities.h"
 #include "workflow/WFGraphTask.h"
 #include "workflow/WFHttpServer.h"
+#include "workflow/WFMessageQueue.h"
 #include "workflow/WFOperator.h"
+#include "workflow/WFResourcePool.h"
 #include "workflow/Workflow.h"
 
 #if __cplusplus >= 201402L
@@ -87,4 +92,45 @@ int cxx11_graph_nodes() {
     graph->start();
     wait_group.wait();
     return ran;
+}
+
+bool cxx11_sorts(int n) {
+    std::vector<int> numbers;
+    for (int i = n; i > 0; i--)
+        numbers.push_back(i);
+    WFFacilities::WaitGroup wait_group(1);
+    WFAlgoTaskFactory::create_psort_task("sort", numbers.data(), numbers.data() + numbers.size(),
+                                         [&wait_group](WFSortTask<int> *) { wait_group.done(); })
+        ->start();
+    wait_group.wait();
+    return std::is_sorted(numbers.begin(), numbers.end());
+}
+
+std::string cxx11_messages() {
+    std::string words[] = {"box", "cond", "guard", "pool", "queue"};
+    std::string result;
+    void *got = NULL;
+    auto say = [&result, &got]() {
+        return WFTaskFactory::create_counter_task(0, [&result, &got](WFCounterTask *) {
+            result += (result.empty() ? "" : " ") + *static_cast<std::string *>(got);
+        });
+    };
+    WFTaskFactory::create_mailbox_task("c++11", &got, [](WFMailboxTask *) {})->start();
+    std::string *const first[] = {&words[0]};
+    WFTaskFactory::send_by_name("c++11", first, 1);
+    say()->start();
+    WFTaskFactory::create_conditional("c++11", say(), &got)->start();
+    WFTaskFactory::signal_by_name("c++11", &words[1]);
+    WFTaskFactory::create_guard("c++11", WFTaskFactory::create_empty_task())->start();
+    WFTaskFactory::create_guard("c++11", say(), &got)->start();
+    WFTaskFactory::release_guard("c++11", &words[2]);
+    WFTaskFactory::release_guard("c++11", NULL);
+    void *all[] = {&words[3]};
+    WFResourcePool pool(all, 1);
+    pool.get(say(), &got)->start();
+    pool.post(got);
+    WFMessageQueue queue;
+    queue.post(&words[4]);
+    queue.get(say(), &got)->start();
+    return result;
 }

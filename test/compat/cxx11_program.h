@@ -15,4 +15,10 @@ int cxx11_parallel_sum(int n);
 // Runs a graph of three nodes and returns how many ran.
 int cxx11_graph_nodes();
 
+// Sorts the numbers n, n - 1, ... 1 side by side; true when they are in order.
+bool cxx11_sorts(int n);
+
+// Sends through named mailboxes, a guard, a pool and a queue; "box cond guard pool queue".
+std::string cxx11_messages();
+
 #endif

@@ -356,4 +356,34 @@ TEST(NamedConditional, Row29SignalledByAnOlderOne) {
     EXPECT_EQ("newb 2b ", log.text());
 }
 
+class MessageDeathTest : public ::testing::Test {
+protected:
+    void SetUp() override { ::testing::FLAGS_gtest_death_test_style = "threadsafe"; }
+};
+
+// Row 1: what was started is not dismissed, whatever it waits for.
+TEST_F(MessageDeathTest, Row1DismissAfterStart) {
+    WFMailboxTask *mailbox = WFTaskFactory::create_mailbox_task("row1", nullptr);
+    mailbox->start();
+    EXPECT_DEATH(mailbox->dismiss(), "weft: misuse: dismiss\\(\\) of a task that is in a series");
+    EXPECT_EQ(1, WFTaskFactory::send_by_name("row1", NULL));
+
+    WFConditional *conditional =
+        WFTaskFactory::create_conditional("row1", WFTaskFactory::create_empty_task());
+    conditional->start();
+    EXPECT_DEATH(conditional->start(), "weft: misuse: start\\(\\) of a task that is in a series");
+    EXPECT_DEATH(conditional->dismiss(), "weft: misuse: dismiss\\(\\)");
+    EXPECT_EQ(1, WFTaskFactory::signal_by_name("row1", NULL));
+}
+
+// Row 9: a series that is on its way, and waits for a message, cannot be started again.
+TEST_F(MessageDeathTest, Row9SeriesStartedTwice) {
+    SeriesWork *series =
+        Workflow::create_series_work(WFTaskFactory::create_mailbox_task("row9", nullptr), nullptr);
+    series->start();
+    EXPECT_DEATH(series->start(), "weft: misuse: SeriesWork::start\\(\\) of a series that was");
+    EXPECT_DEATH(series->dismiss(), "weft: misuse: SeriesWork::dismiss\\(\\) of a series that was");
+    EXPECT_EQ(1, WFTaskFactory::send_by_name("row9", NULL));
+}
+
 } // namespace

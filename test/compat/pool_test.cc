@@ -144,8 +144,13 @@ TEST(ResourcePool, Row32Empty) {
     EXPECT_EQ("a1 ", log.text());
 }
 
-// Posting more than was taken cannot be harmless: two tasks would share one resource.
-TEST(ResourcePoolDeathTest, Row32PostedTooOften) {
+class ResourcePoolDeathTest : public ::testing::Test {
+protected:
+    void SetUp() override { ::testing::FLAGS_gtest_death_test_style = "threadsafe"; }
+};
+
+// Row 32: posting more than was taken cannot be harmless: two tasks would share one resource.
+TEST_F(ResourcePoolDeathTest, Row32PostedTooOften) {
     EXPECT_DEATH(
         {
             WFResourcePool pool(1);
@@ -154,7 +159,7 @@ TEST(ResourcePoolDeathTest, Row32PostedTooOften) {
         "weft: misuse: WFResourcePool::post\\(\\) of more resources than the pool was made with");
 }
 
-TEST(ResourcePoolDeathTest, WithoutATask) {
+TEST_F(ResourcePoolDeathTest, WithoutATask) {
     EXPECT_DEATH(
         {
             WFResourcePool pool(1);

@@ -52,6 +52,7 @@ TEST(Guard, Row30ThreeHolders) {
 TEST(Guard, Row30OneAfterAnother) {
     Log log;
     Event ended;
+    WFTaskFactory::create_guard("row30b", WFTaskFactory::create_empty_task())->start();
     for (int i = 0; i < 3; i++) {
         WFTimerTask *timer = WFTaskFactory::create_timer_task(0, 1000, [&, i](WFTimerTask *) {
             std::string text = std::to_string(i);
@@ -62,6 +63,7 @@ TEST(Guard, Row30OneAfterAnother) {
         });
         WFTaskFactory::create_guard("row30b", timer)->start();
     }
+    EXPECT_EQ(1, WFTaskFactory::release_guard("row30b", NULL));
     ASSERT_TRUE(ended.wait(3));
     EXPECT_EQ("0+1+2-", log.text());
 }
