@@ -108,7 +108,8 @@ TEST(Algo, CallbackOfTheFactory) {
 
 // Of no elements, of one, of some, and of so many that the work is shared.
 TEST(Algo, PsortOrders) {
-    for (size_t n : {0, 1, 2, 3, 31, 100, 4095, 4097, 200000}) {
+    for (int count : {0, 1, 2, 3, 31, 100, 4095, 4097, 200000}) {
+        size_t n = static_cast<size_t>(count);
         for (std::vector<int> numbers : hard_orders(n)) {
             std::vector<int> expected = numbers;
             std::sort(expected.begin(), expected.end());

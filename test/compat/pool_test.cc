@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "workflow/WFAlgoTaskFactory.h"
 #include "workflow/WFMessageQueue.h"
 #include "workflow/WFResourcePool.h"
 #include "workflow/WFTaskFactory.h"
@@ -399,6 +400,47 @@ TEST(MessageQueue, Row33ManyThreads) {
         thread.join();
     ASSERT_TRUE(got_one.wait(kEach));
     EXPECT_EQ(kEach * (kEach - 1L) / 2, sum);
+}
+
+// Row 8: a parallel of everything that can wait is dismissed: all is deleted, nothing is called,
+// and no name, resource or message is missing afterwards.
+TEST(Dismiss, Row8EverythingThatWaits) {
+    Log log;
+    auto dies = std::make_shared<Obituary>(&log, "x");
+    auto wrapped = [&log, &dies] {
+        auto held = dies;
+        return WFTaskFactory::create_counter_task(
+            0, [&log, held](WFCounterTask *) { log.add("never"); });
+    };
+    int numbers[] = {2, 1};
+    WFResourcePool pool(1);
+    WFMessageQueue queue;
+    queue.post(thing(1));
+    SubTask *all[] = {
+        WFTaskFactory::create_mailbox_task("row8", [dies](WFMailboxTask *) {}),
+        WFTaskFactory::create_conditional("row8", wrapped()),
+        WFTaskFactory::create_guard("row8", wrapped()),
+        WFTaskFactory::create_counter_task("row8", 1, [dies](WFCounterTask *) {}),
+        WFTaskFactory::create_selector_task(2, [dies](WFSelectorTask *) {}),
+        WFTaskFactory::create_guard("row8", pool.get(wrapped())),
+        queue.get(wrapped()),
+        WFAlgoTaskFactory::create_psort_task("q", numbers, numbers + 2,
+                                             [dies](WFSortTask<int> *) {}),
+    };
+    dies.reset();
+    ParallelWork *parallel = Workflow::create_parallel_work(nullptr);
+    for (SubTask *task : all)
+        parallel->add_series(Workflow::create_series_work(task, nullptr));
+    parallel->dismiss();
+    EXPECT_EQ("x", log.text());
+    EXPECT_EQ(0, WFTaskFactory::send_by_name("row8", NULL));
+    EXPECT_EQ(0, WFTaskFactory::signal_by_name("row8", NULL));
+    EXPECT_EQ(0, WFTaskFactory::count_by_name("row8"));
+    EXPECT_EQ(0, WFTaskFactory::release_guard("row8", NULL));
+    EXPECT_EQ(NULL, take(&pool));
+    Waiter a(&log, " got");
+    queue.get(a.task(), &a.got)->start();
+    EXPECT_EQ("x got1 ", log.text());
 }
 
 } // namespace

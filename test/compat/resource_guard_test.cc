@@ -285,4 +285,27 @@ TEST(Guard, Row30ManyThreads) {
     EXPECT_EQ(0, WFTaskFactory::release_guard("row30c", NULL));
 }
 
+// Row 13: a long line in which each releases inside its callback stands on no deep stack: past some
+// thirty the rest goes on elsewhere.
+TEST(Guard, Row13LongLine) {
+    const int kWaiters = 50000;
+    Event engine, ended;
+    WFTaskFactory::create_timer_task(0, 0, [&](WFTimerTask *) { engine.set(); })->start();
+    ASSERT_TRUE(engine.wait()); // what is too deep is for its threads
+    std::atomic<int> ran(0);
+    WFTaskFactory::create_guard("row13", WFTaskFactory::create_empty_task())->start();
+    for (int i = 0; i < kWaiters; i++) {
+        WFTaskFactory::create_guard("row13", call([&] {
+                                        bool last = ++ran == kWaiters;
+                                        WFTaskFactory::release_guard("row13", NULL);
+                                        if (last)
+                                            ended.set();
+                                    }))
+            ->start();
+    }
+    EXPECT_EQ(1, WFTaskFactory::release_guard("row13", NULL));
+    ASSERT_TRUE(ended.wait());
+    EXPECT_EQ(kWaiters, ran);
+}
+
 } // namespace
