@@ -45,7 +45,7 @@ public:
     // Lets them go on, in their order.
     static void go_all(Claim *first);
 
-    struct list_head list; // its place in the line
+    struct list_head list = {nullptr, nullptr}; // its place in the line
 
 protected:
     // Needs the lock. The caller, or give_to_first()'s, lets it go on.
