@@ -8,7 +8,7 @@ namespace wf::detail {
 void Claim::give_to_first(struct list_head *line, void *msg, Leaving *leaving) {
     while (!leaving->granted && !list_empty(line)) {
         Claim *claim = list_entry(line->next, Claim, list);
-        list_del(&claim->list);
+        claim->leave_line();
         if (!series_of(claim)->is_canceled()) {
             claim->grant(msg);
             leaving->granted = true;
@@ -27,10 +27,28 @@ void Claim::go_all(Claim *first) {
     }
 }
 
+bool Claim::leave_line() {
+    if (!this->list.next)
+        return false;
+    list_del(&this->list);
+    this->list = {nullptr, nullptr};
+    return true;
+}
+
+int Claim::cut_short(int cut_with) {
+    if (!this->withdraw()) {
+        errno = ENOENT;
+        return -1;
+    }
+    this->state = WFT_STATE_SYS_ERROR;
+    this->error = cut_with;
+    return 1;
+}
+
 // The task does not go through the queue of the series: who cancels the series now comes too late.
 SubTask *Claim::done() {
     SeriesWork *series = series_of(this);
-    if (!granted_) {
+    if (!granted_) { // with its task, as a conditional that is cut
         delete this;
         return series->pop();
     }

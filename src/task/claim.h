@@ -45,7 +45,7 @@ public:
     // Lets them go on, in their order.
     static void go_all(Claim *first);
 
-    struct list_head list = {nullptr, nullptr}; // its place in the line
+    struct list_head list = {nullptr, nullptr}; // its place in the line, NULL outside
 
 protected:
     // Needs the lock. The caller, or give_to_first()'s, lets it go on.
@@ -56,7 +56,17 @@ protected:
 
     void go() { this->subtask_done(); }
 
+    // Takes the line's lock, and itself out of the line. False when it is not in it.
+    virtual bool withdraw() = 0;
+    // For that, with the lock.
+    bool leave_line();
+
     SubTask *done() override;
+    int cut_short(int cut_with) override;
+    bool deliver(void *, bool *taken) override {
+        *taken = false;
+        return false;
+    }
 
 private:
     void check() const {

@@ -60,6 +60,11 @@ protected:
         this->go();
     }
 
+    bool withdraw() override {
+        std::lock_guard lock(shard_of(name_).mutex);
+        return this->leave_line();
+    }
+
 private:
     std::string name_;
 };

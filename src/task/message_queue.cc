@@ -29,6 +29,11 @@ protected:
         this->go();
     }
 
+    bool withdraw() override {
+        std::lock_guard lock(queue_->data.mutex);
+        return this->leave_line();
+    }
+
 private:
     WFMessageQueue *queue_;
 };

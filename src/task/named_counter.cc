@@ -54,10 +54,14 @@ protected:
     bool count_down() override {
         std::lock_guard lock(this->shard().mutex);
         unsigned n = 1;
-        return this->take(&n) && this->WFCounterTask::count_down();
+        bool complete = false;
+        this->take(&n, &complete);
+        if (complete)
+            this->state = WFT_STATE_SUCCESS;
+        return complete;
     }
 
-    // Out of the table whoever counts by name has it in hand and will reach() it.
+    // One that has reached its target goes on by itself.
     int cut_short(int cut_with) override {
         std::lock_guard lock(this->shard().mutex);
         if (left_ == 0) {

@@ -62,6 +62,25 @@ protected:
             this->go_on();
     }
 
+    bool deliver(void *msg, bool *taken) override {
+        std::lock_guard lock(this->shard().mutex);
+        *taken = !(this->flag & HAPPENED);
+        if (!*taken || !this->take(msg))
+            return false;
+        if constexpr (std::is_same_v<TASK, WFMailboxTask>)
+            this->state = WFT_STATE_SUCCESS;
+        return true;
+    }
+
+    // Whoever sends by name takes it out of the table first: then it goes on by itself.
+    int cut_short(int cut_with) override {
+        std::lock_guard lock(this->shard().mutex);
+        int ret = this->TASK::cut_short(cut_with);
+        if (ret > 0)
+            this->leave();
+        return ret;
+    }
+
     ~Receiver() override {
         std::lock_guard lock(this->shard().mutex);
         this->leave();

@@ -32,6 +32,14 @@ protected:
         this->go();
     }
 
+    bool withdraw() override {
+        std::lock_guard lock(data_->mutex);
+        if (!this->leave_line())
+            return false;
+        data_->value++;
+        return true;
+    }
+
 private:
     WFResourcePool::Data *data_;
 };

@@ -16,6 +16,8 @@
 #include "integration/raw_socket.h"
 #include "workflow/WFFacilities.h"
 #include "workflow/WFHttpServer.h"
+#include "workflow/WFMessageQueue.h"
+#include "workflow/WFResourcePool.h"
 #include "workflow/WFTaskFactory.h"
 
 using compat::Event;
@@ -200,6 +202,76 @@ TEST(Handle, CutsAConditionalWithWhatItHoldsBack) {
     ASSERT_TRUE(event.wait());
     EXPECT_FALSE(ran);
     EXPECT_EQ(-1, handle.signal(nullptr));
+}
+
+TEST(Handle, CutsNamedReceiversWhichLeaveTheTable) {
+    End end;
+    Event event;
+    WFMailboxTask *mailbox =
+        WFTaskFactory::create_mailbox_task("handle-mail", end.here<WFMailboxTask>());
+    wf::Handle handle = wf::get_handle(mailbox);
+    mailbox->start();
+    EXPECT_EQ(0, wf::cancel(handle));
+    end.expect(ECANCELED);
+    EXPECT_EQ(0, WFTaskFactory::send_by_name("handle-mail", nullptr));
+    WFConditional *conditional = WFTaskFactory::create_conditional(
+        "handle-mail", WFTaskFactory::create_counter_task(0, [](WFCounterTask *) { FAIL(); }));
+    handle = wf::get_handle(conditional);
+    Workflow::start_series_work(conditional, [&](const SeriesWork *) { event.set(); });
+    EXPECT_EQ(0, wf::cancel(handle));
+    ASSERT_TRUE(event.wait());
+    EXPECT_EQ(0, WFTaskFactory::signal_by_name("handle-mail", nullptr));
+
+    // By handle and by name alike.
+    int mail = 0;
+    mailbox = WFTaskFactory::create_mailbox_task("handle-mail", [&](WFMailboxTask *task) {
+        EXPECT_EQ(&mail, *task->get_mailbox());
+        event.set();
+    });
+    wf::MailboxHandle to_box = wf::get_handle(mailbox);
+    mailbox->start();
+    EXPECT_EQ(0, to_box.send(&mail));
+    ASSERT_TRUE(event.wait(2));
+    EXPECT_EQ(0, WFTaskFactory::send_by_name("handle-mail", nullptr));
+    EXPECT_EQ(-1, to_box.send(&mail));
+}
+
+// What waits for a resource and is cut takes none with it.
+TEST(Handle, CutsWaitersForResources) {
+    Event cut, served;
+    int resource = 0;
+    void *const resources[] = {&resource};
+    WFResourcePool pool(resources, 1);
+    WFMessageQueue queue;
+    auto never = [] {
+        return WFTaskFactory::create_counter_task(0, [](WFCounterTask *) { FAIL(); });
+    };
+    auto serve = [&] {
+        return WFTaskFactory::create_counter_task(0, [&](WFCounterTask *) { served.set(); });
+    };
+    pool.get(serve())->start(); // the only one
+    WFTaskFactory::create_guard("handle-guard", serve())->start();
+    ASSERT_TRUE(served.wait(2));
+    WFConditional *waiters[] = {pool.get(never()), queue.get(never()),
+                                WFTaskFactory::create_guard("handle-guard", never())};
+    int n = 0;
+    for (WFConditional *waiter : waiters) {
+        wf::ConditionalHandle handle = wf::get_handle(waiter);
+        SeriesWork *series =
+            Workflow::create_series_work(waiter, [&](const SeriesWork *) { cut.set(); });
+        series->start();
+        EXPECT_EQ(-1, handle.signal(nullptr)) << "only what it waits for lets it go";
+        EXPECT_EQ(0, wf::cancel(handle));
+        ASSERT_TRUE(cut.wait(++n));
+    }
+    pool.post(&resource);
+    queue.post(&resource);
+    EXPECT_EQ(0, WFTaskFactory::release_guard("handle-guard", nullptr));
+    pool.get(serve())->start();
+    queue.get(serve())->start();
+    WFTaskFactory::create_guard("handle-guard", serve())->start();
+    ASSERT_TRUE(served.wait(5));
+    EXPECT_EQ(0, WFTaskFactory::release_guard("handle-guard", nullptr));
 }
 
 TEST(Handle, SignalsAConditionalOnce) {
