@@ -47,6 +47,16 @@ public:
                                                          const std::string &url, REQ &&req,
                                                          int retry_max);
 
+    // File tasks by descriptor, see WFTaskFactory; the value is get_retval(): -1 for any failure.
+    static WFFuture<ssize_t> async_pread(int fd, void *buf, size_t count, off_t offset);
+    static WFFuture<ssize_t> async_pwrite(int fd, const void *buf, size_t count, off_t offset);
+    static WFFuture<ssize_t> async_preadv(int fd, const struct iovec *iov, int iovcnt,
+                                          off_t offset);
+    static WFFuture<ssize_t> async_pwritev(int fd, const struct iovec *iov, int iovcnt,
+                                           off_t offset);
+    static WFFuture<int> async_fsync(int fd);
+    static WFFuture<int> async_fdatasync(int fd);
+
     // Counts down from n; wait() returns at 0, and at once for n <= 0. done() may be called in a
     // signal handler.
     class WaitGroup {

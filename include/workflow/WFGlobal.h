@@ -10,6 +10,7 @@
 #include "DnsCache.h"
 #include "EndpointParams.h"
 #include "Executor.h"
+#include "IOService.h"
 #include "RouteManager.h"
 #include "WFDnsResolver.h"
 #include "WFNameService.h"
@@ -47,6 +48,7 @@ public:
     static SSL_CTX *new_ssl_server_ctx();
     static ExecQueue *get_exec_queue(const std::string &queue_name);
     static Executor *get_compute_executor();
+    static IOService *get_io_service();
     static ExecQueue *get_dns_queue();
     static Executor *get_dns_executor();
     static RouteManager *get_route_manager();

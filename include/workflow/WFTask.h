@@ -563,6 +563,7 @@ protected:
     ~WFModuleTask() override;
 };
 
+#include "detail/file_task.h"
 #include "detail/network_task.h"
 
 #endif

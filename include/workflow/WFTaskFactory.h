@@ -31,6 +31,32 @@
 using WFHttpTask = WFNetworkTask<protocol::HttpRequest, protocol::HttpResponse>;
 using http_callback_t = std::function<void(WFHttpTask *)>;
 
+// Of a file task: get_args() in its callback.
+struct FileIOArgs {
+    int fd;
+    void *buf;
+    size_t count;
+    off_t offset;
+};
+
+struct FileVIOArgs {
+    int fd;
+    const struct iovec *iov;
+    int iovcnt;
+    off_t offset;
+};
+
+struct FileSyncArgs {
+    int fd;
+};
+
+using WFFileIOTask = WFFileTask<struct FileIOArgs>;
+using fio_callback_t = std::function<void(WFFileIOTask *)>;
+using WFFileVIOTask = WFFileTask<struct FileVIOArgs>;
+using fvio_callback_t = std::function<void(WFFileVIOTask *)>;
+using WFFileSyncTask = WFFileTask<struct FileSyncArgs>;
+using fsync_callback_t = std::function<void(WFFileSyncTask *)>;
+
 using timer_callback_t = std::function<void(WFTimerTask *)>;
 using counter_callback_t = std::function<void(WFCounterTask *)>;
 using mailbox_callback_t = std::function<void(WFMailboxTask *)>;
@@ -54,6 +80,35 @@ public:
                                         http_callback_t callback);
     static WFHttpTask *create_http_task(const ParsedURI &uri, int redirect_max, int retry_max,
                                         http_callback_t callback);
+
+    // Reads and writes files. Buffers, vectors and descriptors are borrowed until the callback, which
+    // runs on a worker; get_retval() is how much was moved, and less than asked for is a success, 0
+    // the end of the file. What can be told at once (EBADF, EINVAL, ENOENT of a path) is told by the
+    // callback inside start(). An offset of -1 is the descriptor's own position, which then moves;
+    // pipes and sockets have none. See docs/about-files.md.
+    static WFFileIOTask *create_pread_task(int fd, void *buf, size_t count, off_t offset,
+                                           fio_callback_t callback);
+    static WFFileIOTask *create_pwrite_task(int fd, const void *buf, size_t count, off_t offset,
+                                            fio_callback_t callback);
+    static WFFileVIOTask *create_preadv_task(int fd, const struct iovec *iov, int iovcnt,
+                                             off_t offset, fvio_callback_t callback);
+    static WFFileVIOTask *create_pwritev_task(int fd, const struct iovec *iov, int iovcnt,
+                                              off_t offset, fvio_callback_t callback);
+    // What was written is on its device; of the second, without what is not needed to read it.
+    // get_retval() is 0.
+    static WFFileSyncTask *create_fsync_task(int fd, fsync_callback_t callback);
+    static WFFileSyncTask *create_fdatasync_task(int fd, fsync_callback_t callback);
+    // The same by name. The file is opened when the task begins, on that thread, and closed before
+    // the callback, where the descriptor in get_args() is -1. One that is written to is made if
+    // need be, with mode 0644, and not shortened.
+    static WFFileIOTask *create_pread_task(const std::string &path, void *buf, size_t count,
+                                           off_t offset, fio_callback_t callback);
+    static WFFileIOTask *create_pwrite_task(const std::string &path, const void *buf, size_t count,
+                                            off_t offset, fio_callback_t callback);
+    static WFFileVIOTask *create_preadv_task(const std::string &path, const struct iovec *iov,
+                                             int iovcnt, off_t offset, fvio_callback_t callback);
+    static WFFileVIOTask *create_pwritev_task(const std::string &path, const struct iovec *iov,
+                                              int iovcnt, off_t offset, fvio_callback_t callback);
 
     // A timer. nanoseconds outside [0, 1e9): WFT_STATE_SYS_ERROR, EINVAL; seconds < 0: until
     // canceled. The callback runs on a worker.

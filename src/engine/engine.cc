@@ -110,6 +110,19 @@ Executor *Engine::compute_executor() {
                  threads >= 0 ? threads : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
+IOService *Engine::io_service() {
+    if (io_ready_.load(std::memory_order_acquire))
+        return &io_;
+    CommScheduler *scheduler = this->scheduler();
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (io_ready_.load(std::memory_order_relaxed) || ended_)
+        return &io_;
+    if (io_.init(scheduler, settings_.fio_max_events) < 0)
+        die("file I/O");
+    io_ready_.store(true, std::memory_order_release);
+    return &io_;
+}
+
 Executor *Engine::dns_executor() { return start(&dns_, settings_.dns_threads); }
 
 ExecQueue *Engine::dns_queue() { return &dns_queue_; }
@@ -162,9 +175,14 @@ void Engine::end() {
         compute_.executor.deinit();
     if (dns_.ready.load(std::memory_order_acquire))
         dns_.executor.deinit();
+    bool files = io_ready_.load(std::memory_order_acquire);
+    if (files)
+        io_.drain();
     kernel_set_defer(nullptr);
     if (scheduled)
         scheduler_.deinit();
+    if (files)
+        io_.deinit();
     delete names_.exchange(nullptr, std::memory_order_acq_rel);
     std::lock_guard<std::mutex> lock(mutex_);
     queues_.clear();

@@ -5,8 +5,8 @@
 // static destruction still finds it: after the end its scheduler and executor refuse all work. Each
 // part is made at its first use, under one mutex. The end comes by the destructor of a guard object
 // made together with the first part, in the order of the design: the gate and what is under way on
-// the network and in timers, then computations, then name look-ups, then the threads, then the
-// tables.
+// the network and in timers, then computations, then name look-ups, then files, then the threads,
+// then the tables.
 #ifndef WEFT_SRC_ENGINE_ENGINE_H
 #define WEFT_SRC_ENGINE_ENGINE_H
 
@@ -29,6 +29,7 @@ public:
     bool has_scheduler() const { return scheduler_ready_.load(std::memory_order_acquire); }
     Executor *compute_executor();
     ExecQueue *exec_queue(const std::string &name);
+    IOService *io_service();
     Executor *dns_executor();
     ExecQueue *dns_queue();
     RouteManager *route_manager() { return &names()->routes; }
@@ -68,6 +69,8 @@ private:
     std::atomic<bool> scheduler_ready_{false};
     bool ended_ = false;
     CommScheduler scheduler_;
+    std::atomic<bool> io_ready_{false};
+    IOService io_;
     LazyExecutor compute_;
     LazyExecutor dns_;
     ExecQueue dns_queue_;

@@ -20,6 +20,7 @@ Executor *runtime_compute_executor() { return Engine::get().compute_executor(); 
 ExecQueue *runtime_exec_queue(const char *name) { return Engine::get().exec_queue(name); }
 Executor *runtime_dns_executor() { return Engine::get().dns_executor(); }
 ExecQueue *runtime_dns_queue() { return Engine::get().dns_queue(); }
+IOService *runtime_io_service() { return Engine::get().io_service(); }
 RouteManager *runtime_route_manager() { return Engine::get().route_manager(); }
 DnsCache *runtime_dns_cache() { return Engine::get().dns_cache(); }
 WFDnsResolver *runtime_dns_resolver() { return Engine::get().dns_resolver(); }
@@ -65,6 +66,7 @@ ExecQueue *WFGlobal::get_exec_queue(const std::string &name) {
     return Engine::get().exec_queue(name);
 }
 Executor *WFGlobal::get_compute_executor() { return Engine::get().compute_executor(); }
+IOService *WFGlobal::get_io_service() { return Engine::get().io_service(); }
 ExecQueue *WFGlobal::get_dns_queue() { return Engine::get().dns_queue(); }
 Executor *WFGlobal::get_dns_executor() { return Engine::get().dns_executor(); }
 RouteManager *WFGlobal::get_route_manager() { return Engine::get().route_manager(); }

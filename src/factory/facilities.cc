@@ -1,4 +1,4 @@
-// Weft - WFFacilities: sleeping, and waiting for a number of things
+// Weft - WFFacilities: sleeping, files, and waiting for a number of things
 // SPDX-License-Identifier: Apache-2.0
 #include "workflow/WFFacilities.h"
 
@@ -24,6 +24,67 @@ WFFuture<void> WFFacilities::async_usleep(unsigned int microseconds) {
             delete promise;
         });
     timer->start();
+    return future;
+}
+
+namespace {
+
+// What the callback of a file task keeps.
+template <class TASK, class RES>
+std::function<void(TASK *)> keep_retval(WFPromise<RES> *promise) {
+    return [promise](TASK *task) {
+        promise->set_value(static_cast<RES>(task->get_retval()));
+        delete promise;
+    };
+}
+
+} // namespace
+
+WFFuture<ssize_t> WFFacilities::async_pread(int fd, void *buf, size_t count, off_t offset) {
+    auto *promise = new WFPromise<ssize_t>();
+    WFFuture<ssize_t> future = promise->get_future();
+    WFTaskFactory::create_pread_task(fd, buf, count, offset, keep_retval<WFFileIOTask>(promise))
+        ->start();
+    return future;
+}
+
+WFFuture<ssize_t> WFFacilities::async_pwrite(int fd, const void *buf, size_t count, off_t offset) {
+    auto *promise = new WFPromise<ssize_t>();
+    WFFuture<ssize_t> future = promise->get_future();
+    WFTaskFactory::create_pwrite_task(fd, buf, count, offset, keep_retval<WFFileIOTask>(promise))
+        ->start();
+    return future;
+}
+
+WFFuture<ssize_t> WFFacilities::async_preadv(int fd, const struct iovec *iov, int iovcnt,
+                                             off_t offset) {
+    auto *promise = new WFPromise<ssize_t>();
+    WFFuture<ssize_t> future = promise->get_future();
+    WFTaskFactory::create_preadv_task(fd, iov, iovcnt, offset, keep_retval<WFFileVIOTask>(promise))
+        ->start();
+    return future;
+}
+
+WFFuture<ssize_t> WFFacilities::async_pwritev(int fd, const struct iovec *iov, int iovcnt,
+                                              off_t offset) {
+    auto *promise = new WFPromise<ssize_t>();
+    WFFuture<ssize_t> future = promise->get_future();
+    WFTaskFactory::create_pwritev_task(fd, iov, iovcnt, offset, keep_retval<WFFileVIOTask>(promise))
+        ->start();
+    return future;
+}
+
+WFFuture<int> WFFacilities::async_fsync(int fd) {
+    auto *promise = new WFPromise<int>();
+    WFFuture<int> future = promise->get_future();
+    WFTaskFactory::create_fsync_task(fd, keep_retval<WFFileSyncTask>(promise))->start();
+    return future;
+}
+
+WFFuture<int> WFFacilities::async_fdatasync(int fd) {
+    auto *promise = new WFPromise<int>();
+    WFFuture<int> future = promise->get_future();
+    WFTaskFactory::create_fdatasync_task(fd, keep_retval<WFFileSyncTask>(promise))->start();
     return future;
 }
 

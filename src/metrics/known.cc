@@ -91,6 +91,14 @@ constexpr Known TABLE[] = {
      nullptr, METRIC_EXECUTOR_DONE, 0},
     {"weft_executor_threads", "Threads of executors.", GAUGE, NONE, nullptr, nullptr,
      METRIC_EXECUTOR_THREADS, 0},
+    {"weft_file_queue_length", "File requests that wait for their turn.", GAUGE, NONE, nullptr,
+     nullptr, METRIC_FILES_IN, 2},
+    {"weft_file_requests", "File requests that the system, or a thread, has in hand.", GAUGE, NONE,
+     nullptr, nullptr, METRIC_FILES_BEGUN, 1},
+    {"weft_file_requests_total", "File requests that have ended, but for those canceled before.",
+     COUNTER, NONE, nullptr, nullptr, METRIC_FILES_DONE, 0},
+    {"weft_file_threads", "Threads that read and write files where io_uring cannot be used.", GAUGE,
+     NONE, nullptr, nullptr, METRIC_FILE_THREADS, 0},
     {"weft_dropped_datagrams_total", "Datagrams that were not sent for want of room.", COUNTER,
      NONE, nullptr, nullptr, METRIC_DATAGRAMS_DROPPED, 0},
     {"weft_memory_failures_total", "Times that memory was refused to a connection or the pool.",
@@ -98,7 +106,7 @@ constexpr Known TABLE[] = {
 };
 
 constexpr const char *TASK_NAMES[] = {"client",  "timer",   "compute",  "graph",       "parallel",
-                                      "counter", "mailbox", "selector", "conditional", "module"};
+                                      "counter", "mailbox", "selector", "conditional", "module",  "file"};
 static_assert(std::size(TASK_NAMES) == TASK_KINDS);
 
 constexpr const char *REASONS[] = {

@@ -17,6 +17,7 @@ enum TaskKind {
     TASK_SELECTOR,
     TASK_CONDITIONAL,
     TASK_MODULE,
+    TASK_FILE,
     TASK_KINDS
 };
 
