@@ -21,13 +21,20 @@ public:
     int init();
     void deinit();
 
-    ExecQueue() : first(NULL), last(NULL), next(NULL) {}
+    ExecQueue()
+        : first(NULL), last(NULL), next(NULL), most(0), running(0), priority(0), place(NOWHERE) {}
     virtual ~ExecQueue() {}
 
 private:
     ExecSession *first; // under the executor's lock, like the rest
     ExecSession *last;
-    ExecQueue *next; // in the executor's round of queues that have work
+    ExecQueue *next; // in the executor's round, or in its list of held ones
+    size_t most;     // so many of its sessions run at a time; 0: no limit
+    size_t running;  // of those that were begun while there was a limit
+    int priority;
+    // In the round exactly when it has sessions that may run; held when it has some, and as many
+    // run as may.
+    enum { NOWHERE, ROUND, HELD } place;
     friend class Executor;
 };
 
@@ -54,7 +61,9 @@ private:
 };
 
 // Threads that take turns over the queues that have work, one session at a time, so that busy
-// queues share the threads equally whatever their backlogs. Threads are made when first needed.
+// queues share the threads equally whatever their backlogs. Threads are made when first needed. Of
+// queues of different priority the higher is served first; a queue with a limit is left out while
+// so many of its sessions run.
 class Executor {
 public:
     int init(size_t nthreads);
@@ -66,6 +75,11 @@ public:
     // EBUSY: it has begun.
     int withdraw(ExecSession *session, ExecQueue *queue);
 
+    // Of a queue that is used with this executor, at any time; see wf/compute.h. 0 takes the limit
+    // away.
+    void set_queue_limit(ExecQueue *queue, size_t most);
+    void set_queue_priority(ExecQueue *queue, int priority);
+
     int increase_thread();
     int decrease_thread();
 
@@ -75,16 +89,19 @@ public:
     static void wait_end(int cookie);
 
     Executor()
-        : round_first(NULL), round_last(NULL), limit(0), waiting(0), threads(0), idle(0),
+        : round_first(NULL), round_last(NULL), held_first(NULL), limit(0), waiting(0), threads(0), idle(0),
           stopping(false) {}
     virtual ~Executor() {}
 
 private:
     static void *run_thread(void *executor);
     void work();
-    ExecSession *take(std::unique_lock<std::mutex> *lock);
-    void append_queue(ExecQueue *queue);
-    void remove_queue(ExecQueue *queue);
+    ExecSession *take(std::unique_lock<std::mutex> *lock, bool *limited);
+    void place_queue(ExecQueue *queue);
+    void take_out(ExecQueue *queue);
+    void enter_round(ExecQueue *queue);
+    void left_limited(ExecQueue *queue);
+    bool call_thread();
     bool start_thread();
     void cancel_all(std::unique_lock<std::mutex> *lock);
 
@@ -93,6 +110,7 @@ private:
     std::condition_variable end_cond;
     ExecQueue *round_first;
     ExecQueue *round_last;
+    ExecQueue *held_first;
     size_t limit;
     size_t waiting; // threads in known waits
     size_t threads;

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One mutex guards the round of queues and everything in them. A queue stands in the round exactly
-// when it has sessions; a thread takes the first queue, takes its first session, and puts the queue
-// back at the end if more are left. Threads are made when there is work that no idle thread will
+// when it has sessions that may run; a thread takes the first queue, takes its first session, and
+// puts the queue back behind its equals if more are left. The round is in order of priority, so the
+// first queue is always the right one. Threads are made when there is work that no idle thread will
 // take.
 #include "workflow/Executor.h"
 
@@ -28,6 +29,8 @@ thread_local CurrentThread current;
 int ExecQueue::init() {
     this->first = this->last = nullptr;
     this->next = nullptr;
+    this->running = 0;
+    this->place = NOWHERE;
     return 0;
 }
 
@@ -43,10 +46,86 @@ int Executor::init(size_t nthreads) {
     return 0;
 }
 
-void Executor::append_queue(ExecQueue *queue) {
-    queue->next = nullptr;
-    (this->round_first ? this->round_last->next : this->round_first) = queue;
-    this->round_last = queue;
+// Behind all of its own priority; mostly all are of one, and that is the end.
+void Executor::enter_round(ExecQueue *queue) {
+    ExecQueue *before = this->round_last;
+    if (this->round_first && before->priority < queue->priority) {
+        before = nullptr;
+        for (ExecQueue *q = this->round_first; q->priority >= queue->priority; q = q->next)
+            before = q;
+    }
+    if (!this->round_first)
+        before = nullptr;
+    ExecQueue **link = before ? &before->next : &this->round_first;
+    queue->next = *link;
+    *link = queue;
+    if (!queue->next)
+        this->round_last = queue;
+    queue->place = ExecQueue::ROUND;
+}
+
+// Of a queue that stands nowhere: puts it where it belongs.
+void Executor::place_queue(ExecQueue *queue) {
+    if (!queue->first)
+        return;
+    if (queue->most == 0 || queue->running < queue->most) {
+        this->enter_round(queue);
+        return;
+    }
+    queue->next = this->held_first;
+    this->held_first = queue;
+    queue->place = ExecQueue::HELD;
+}
+
+void Executor::take_out(ExecQueue *queue) {
+    if (queue->place == ExecQueue::NOWHERE)
+        return;
+    bool held = queue->place == ExecQueue::HELD;
+    ExecQueue *before = nullptr;
+    for (ExecQueue *q = held ? this->held_first : this->round_first; q != queue; q = q->next)
+        before = q;
+    (before ? before->next : held ? this->held_first : this->round_first) = queue->next;
+    if (!held && this->round_last == queue)
+        this->round_last = before;
+    queue->place = ExecQueue::NOWHERE;
+}
+
+// There is more to do: whether an idle thread is to be woken for it. Else one is made, if it may.
+bool Executor::call_thread() {
+    if (this->idle == 0 && this->threads < this->limit + this->waiting)
+        this->start_thread();
+    return this->idle > 0;
+}
+
+// The body of a session is over that was begun under a limit.
+void Executor::left_limited(ExecQueue *queue) {
+    std::lock_guard<std::mutex> lock(this->mutex);
+    queue->running--;
+    if (queue->place != ExecQueue::HELD)
+        return;
+    this->take_out(queue);
+    this->place_queue(queue);
+    // This thread still has a callback to run, which may take long.
+    if (!this->stopping && this->call_thread())
+        this->work_cond.notify_one();
+}
+
+void Executor::set_queue_limit(ExecQueue *queue, size_t most) {
+    std::lock_guard<std::mutex> lock(this->mutex);
+    queue->most = most;
+    this->take_out(queue);
+    this->place_queue(queue);
+    // More than one of its sessions may be free to go now: all who are idle look, and a thread that
+    // takes one while there are more makes another.
+    if (queue->place == ExecQueue::ROUND && !this->stopping && this->call_thread())
+        this->work_cond.notify_all();
+}
+
+void Executor::set_queue_priority(ExecQueue *queue, int priority) {
+    std::lock_guard<std::mutex> lock(this->mutex);
+    queue->priority = priority;
+    this->take_out(queue);
+    this->place_queue(queue);
 }
 
 void *Executor::run_thread(void *executor) {
@@ -80,18 +159,16 @@ int Executor::request(ExecSession *session, ExecQueue *queue) {
         errno = ECANCELED;
         return -1;
     }
-    if (this->idle == 0 && this->threads < this->limit + this->waiting && !this->start_thread() &&
-        this->threads == 0)
+    bool may_run = queue->most == 0 || queue->running < queue->most;
+    if (may_run && this->idle == 0 && this->threads < this->limit + this->waiting &&
+        !this->start_thread() && this->threads == 0)
         return -1;
-    if (queue->first) {
-        queue->last->next = session;
-    } else {
-        queue->first = session;
-        this->append_queue(queue);
-    }
+    (queue->first ? queue->last->next : queue->first) = session;
     queue->last = session;
+    if (queue->place == ExecQueue::NOWHERE)
+        this->place_queue(queue);
     metric_inc(METRIC_EXECUTOR_IN);
-    bool wake = this->idle > 0;
+    bool wake = may_run && this->idle > 0;
     lock.unlock();
     if (wake)
         this->work_cond.notify_one();
@@ -111,23 +188,13 @@ int Executor::withdraw(ExecSession *session, ExecQueue *queue) {
     if (queue->last == session)
         queue->last = before;
     if (!queue->first)
-        this->remove_queue(queue);
+        this->take_out(queue);
     metric_inc(METRIC_EXECUTOR_CANCELED);
     return 0;
 }
 
-// Out of the round.
-void Executor::remove_queue(ExecQueue *queue) {
-    ExecQueue *before = nullptr, *at = this->round_first;
-    for (; at != queue; at = at->next)
-        before = at;
-    (before ? before->next : this->round_first) = queue->next;
-    if (this->round_last == queue)
-        this->round_last = before;
-}
-
-// The next session in turn, or NULL when this thread shall end.
-ExecSession *Executor::take(std::unique_lock<std::mutex> *lock) {
+// The next session in turn, or NULL when this thread shall end. `limited`: left_limited() is owed.
+ExecSession *Executor::take(std::unique_lock<std::mutex> *lock, bool *limited) {
     for (;;) {
         bool surplus = this->threads > this->limit + this->waiting;
         if (surplus || this->stopping) { // what is queued at the end is canceled, not run
@@ -138,10 +205,12 @@ ExecSession *Executor::take(std::unique_lock<std::mutex> *lock) {
         ExecQueue *queue = this->round_first;
         if (queue) {
             ExecSession *session = queue->first;
-            this->round_first = queue->next;
+            this->take_out(queue);
             queue->first = session->next;
-            if (queue->first)
-                this->append_queue(queue);
+            *limited = queue->most != 0;
+            if (*limited)
+                queue->running++;
+            this->place_queue(queue);
             // A thread counts as idle until it runs: requests made meanwhile counted on it in vain.
             if (this->round_first && this->idle == 0 && this->threads < this->limit + this->waiting)
                 this->start_thread();
@@ -157,11 +226,14 @@ void Executor::work() {
     current.executor = this;
     std::unique_lock<std::mutex> lock(this->mutex);
     ExecSession *session;
-    while ((session = this->take(&lock)) != nullptr) {
+    bool limited;
+    while ((session = this->take(&lock, &limited)) != nullptr) {
         lock.unlock();
         metric_inc(METRIC_EXECUTOR_BEGUN);
         session->execute();
         metric_inc(METRIC_EXECUTOR_DONE);
+        if (limited) // before the callback, after which the queue may be gone
+            this->left_limited(session->queue);
         session->handle(ES_STATE_FINISHED, 0);
         lock.lock();
     }
@@ -173,12 +245,12 @@ void Executor::work() {
 }
 
 void Executor::cancel_all(std::unique_lock<std::mutex> *lock) {
-    while (this->round_first) {
-        ExecQueue *queue = this->round_first;
+    while (this->round_first || this->held_first) {
+        ExecQueue *queue = this->round_first ? this->round_first : this->held_first;
         ExecSession *session = queue->first;
         queue->first = session->next;
         if (!queue->first)
-            this->round_first = queue->next;
+            this->take_out(queue);
         lock->unlock();
         metric_inc(METRIC_EXECUTOR_CANCELED);
         session->handle(ES_STATE_CANCELED, 0);

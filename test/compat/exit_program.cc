@@ -5,6 +5,7 @@
 // callbacks touch is static, for they run when main has returned.
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -202,6 +203,75 @@ static int busy_server() {
     return 0;
 }
 
+// Row 120: files are waited for. Those read wait for bytes that come when main has returned; one
+// hundred more were written meanwhile. argv[2] is where.
+static int files(const char *path) {
+    static int ends[2];
+    static char in[3];
+    static const char out[] = "x";
+    static std::atomic<int> written(0);
+    if (pipe(ends) < 0)
+        return 1;
+    for (char &c : in)
+        WFTaskFactory::create_pread_task(ends[0], &c, 1, 0, [](WFFileIOTask *t) {
+            say_state("read", t);
+            WFTaskFactory::create_pread_task(ends[0], in, 1, 0, [](WFFileIOTask *late) {
+                say_state("late", late);
+            })->start();
+        })->start();
+    for (int i = 0; i < 100; i++)
+        WFTaskFactory::create_pwrite_task(path, out, 1, i, [](WFFileIOTask *t) {
+            if (t->get_state() == 0 && t->get_retval() == 1 && ++written == 100)
+                say("written");
+        })->start();
+    // Tells by its callback that the gate is closed; only then the bytes come.
+    WFTaskFactory::create_timer_task(3600, 0, [](WFTimerTask *t) {
+        say_state("timer", t);
+        if (write(ends[1], "abc", 3) != 3)
+            abort();
+    })->start();
+    return 0;
+}
+
+// exit() in the callback of a file task, while another is under way.
+static int exit_in_file_callback() {
+    static WFFacilities::WaitGroup never(1);
+    static char c[2];
+    static int ends[2];
+    if (pipe(ends) < 0)
+        return 1;
+    WFTaskFactory::create_pread_task(ends[0], &c[0], 1, 0, [](WFFileIOTask *t) {
+        say_state("read", t);
+    })->start();
+    WFTaskFactory::create_pread_task("/dev/zero", &c[1], 1, 0, [](WFFileIOTask *) {
+        atexit([]() {
+            if (write(ends[1], "x", 1) != 1)
+                abort();
+        });
+        exit(7);
+    })->start();
+    never.wait();
+    return 0;
+}
+
+// Nothing of file tasks is there before the first of them: neither threads nor descriptors.
+static int no_files() {
+    WFFacilities::usleep(1);
+    WFFileIOTask *unused = WFTaskFactory::create_pread_task(0, NULL, 0, 0, nullptr);
+    unused->dismiss();
+    char target[64];
+    int rings = 0;
+    for (int fd = 0; fd < 100; fd++) {
+        std::string link = "/proc/self/fd/" + std::to_string(fd);
+        ssize_t n = readlink(link.c_str(), target, sizeof target - 1);
+        if (n > 0 && std::string(target, (size_t)n).find("io_uring") != std::string::npos)
+            rings++;
+    }
+    say("rings " + std::to_string(rings) + ", backend '" +
+        WFGlobal::get_io_service()->get_backend() + "'");
+    return 0;
+}
+
 // Used and stopped in order; nothing is left.
 static int clean() {
     WFHttpServer server([](WFHttpTask *task) { task->get_resp()->append_output_body("x"); });
@@ -243,6 +313,12 @@ int main(int argc, char *argv[]) {
         return server(argv[2]);
     if (which == "busy_server")
         return busy_server();
+    if (which == "files" && argc > 2)
+        return files(argv[2]);
+    if (which == "exit_in_file_callback")
+        return exit_in_file_callback();
+    if (which == "no_files")
+        return no_files();
     if (which == "clean")
         return clean();
     return 2;

@@ -6,6 +6,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "integration/peer.h"
 #include "integration/raw_socket.h"
 #include "support.h"
@@ -109,6 +113,46 @@ TEST(Exit, BusyServer) {
     EXPECT_EQ("", result.err);
     EXPECT_LT(compat::ms_since(begin), kFewSecondsMs);
 }
+
+// Once by io_uring, once by threads.
+class ExitWithFiles : public testing::TestWithParam<const char *> {
+protected:
+    void SetUp() override { setenv("WEFT_FILE_IO", GetParam(), 1); }
+    void TearDown() override { unsetenv("WEFT_FILE_IO"); }
+};
+
+// What was begun comes to its end; what is started when the gate is closed does not begin.
+TEST_P(ExitWithFiles, Row120FilesAreWaitedFor) {
+    char path[] = "/tmp/weft_exit_XXXXXX";
+    int fd = mkstemp(path);
+    ASSERT_GE(fd, 0);
+    peer::Result result = run_case("files", path);
+    EXPECT_EQ(0, result.status) << result.err;
+    EXPECT_EQ(3, count(result.out, "read 0/0\n")) << result.out;
+    EXPECT_EQ(3, count(result.out, "late 2/0\n")) << result.out;
+    EXPECT_EQ(1, count(result.out, "timer 2/0\n")) << result.out;
+    EXPECT_EQ(1, count(result.out, "written\n")) << result.out;
+    EXPECT_EQ(8, count(result.out, "\n")) << result.out;
+    char text[200];
+    EXPECT_EQ(100, read(fd, text, sizeof text));
+    EXPECT_EQ(std::string(100, 'x'), std::string(text, 100));
+    close(fd);
+    unlink(path);
+}
+
+TEST_P(ExitWithFiles, ExitInAFileCallback) {
+    peer::Result result = run_case("exit_in_file_callback");
+    EXPECT_EQ(7, result.status) << result.err;
+    EXPECT_EQ("read 0/0\n", result.out);
+}
+
+TEST_P(ExitWithFiles, WithoutFilesNothingIsOpened) {
+    peer::Result result = run_case("no_files");
+    EXPECT_EQ(0, result.status) << result.err;
+    EXPECT_EQ("rings 0, backend ''\n", result.out);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, ExitWithFiles, testing::Values("uring", "threads"));
 
 // Row 126: nothing is left over. The sanitizers judge the leaks in their own runs.
 TEST(Exit, Row126Clean) {

@@ -4,6 +4,7 @@
 // Rows 46, 50 and 51 of the behaviour table; Executor.h, ExecRequest.h.
 
 #include <errno.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -15,6 +16,7 @@
 #include "workflow/WFGlobal.h"
 #include "workflow/WFTaskFactory.h"
 #include "workflow/Workflow.h"
+#include "workflow/wf/compute.h"
 
 #include "support.h"
 
@@ -334,6 +336,48 @@ TEST(ThreadTask, Subclass) {
     task->start();
     ASSERT_TRUE(done.wait());
     EXPECT_EQ(27, result);
+}
+
+// wf/compute.h, before the first task of the queue: at most one at a time, so each sees the one
+// before it ended.
+TEST(Compute, LimitOfAQueueByName) {
+    const int COUNT = 50;
+    wf::set_queue_limit("limited", 1);
+    Event done;
+    std::atomic<int> running(0);
+    for (int i = 0; i < COUNT; i++) {
+        WFGoTask *task = WFTaskFactory::create_go_task("limited", [&]() {
+            EXPECT_EQ(1, ++running);
+            std::this_thread::yield();
+            running--;
+        });
+        task->set_callback([&](WFGoTask *) { done.set(); });
+        task->start();
+    }
+    ASSERT_TRUE(done.wait(COUNT));
+}
+
+// All threads are busy, and more tasks wait than there are threads. These wait for the urgent one,
+// which came last: if it were not the first to go, nobody would be left to run it.
+TEST(Compute, PriorityOfAQueueByName) {
+    const int THREADS = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    wf::set_queue_priority("urgent", 1);
+    Event busy, go, urgent, done;
+    for (int i = 0; i < THREADS; i++)
+        WFTaskFactory::create_go_task("blocker", [&]() {
+            busy.set();
+            EXPECT_TRUE(go.wait());
+            done.set();
+        })->start();
+    ASSERT_TRUE(busy.wait(THREADS));
+    for (int i = 0; i < 2 * THREADS; i++)
+        WFTaskFactory::create_go_task("plain", [&]() {
+            EXPECT_TRUE(urgent.wait());
+            done.set();
+        })->start();
+    WFTaskFactory::create_go_task("urgent", [&]() { urgent.set(); })->start();
+    go.set();
+    ASSERT_TRUE(done.wait(3 * THREADS));
 }
 
 } // namespace

@@ -105,6 +105,159 @@ TEST_F(ExecutorTest, ASecondSessionDoesNotWaitForTheOneAnIdleThreadWasWokenFor) 
     executor.deinit();
 }
 
+// Higher ones first, whatever came first; equals by turns.
+TEST_F(ExecutorTest, PrioritiesGoFirst) {
+    start(1);
+    ExecQueue high, higher;
+    high.init();
+    higher.init();
+    std::string order;
+    Latch go, begun, done(12);
+    run([&] {
+        begun.down();
+        EXPECT_TRUE(go.wait());
+    });
+    ASSERT_TRUE(begun.wait());
+    executor.set_queue_priority(&high, 1);
+    for (int i = 0; i < 3; i++)
+        run([&] { order += 'a'; }, &queue, [&](int) { done.down(); });
+    for (int i = 0; i < 3; i++)
+        run([&] { order += 'b'; }, &high, [&](int) { done.down(); });
+    for (int i = 0; i < 3; i++)
+        run([&] { order += 'c'; }, &higher, [&](int) { done.down(); });
+    executor.set_queue_priority(&higher, 2); // while it stands in line
+    ExecQueue low;
+    low.init();
+    executor.set_queue_priority(&low, -1);
+    for (int i = 0; i < 3; i++)
+        run([&] { order += 'd'; }, &low, [&](int) { done.down(); });
+    go.down();
+    ASSERT_TRUE(done.wait());
+    EXPECT_EQ(order, "cccbbbaaaddd");
+    executor.deinit();
+}
+
+TEST_F(ExecutorTest, EqualsOfAPriorityTakeTurns) {
+    start(1);
+    ExecQueue first, second;
+    first.init();
+    second.init();
+    executor.set_queue_priority(&first, 5);
+    executor.set_queue_priority(&second, 5);
+    std::string order;
+    Latch go, begun, done(9);
+    run([&] {
+        begun.down();
+        EXPECT_TRUE(go.wait());
+    });
+    ASSERT_TRUE(begun.wait());
+    for (int i = 0; i < 3; i++)
+        run([&] { order += 'x'; }, &queue, [&](int) { done.down(); });
+    for (int i = 0; i < 3; i++)
+        run([&] { order += 'a'; }, &first, [&](int) { done.down(); });
+    for (int i = 0; i < 3; i++)
+        run([&] { order += 'b'; }, &second, [&](int) { done.down(); });
+    go.down();
+    ASSERT_TRUE(done.wait());
+    EXPECT_EQ(order, "abababxxx");
+    executor.deinit();
+}
+
+// Two of four threads at most: the third does not begin although threads are free, which the other
+// queue shows by using them.
+TEST_F(ExecutorTest, ALimitedQueueLeavesThreadsFree) {
+    start(4);
+    ExecQueue other;
+    other.init();
+    executor.set_queue_limit(&queue, 2);
+    Latch two(2), go, others(2), let_others, done(8);
+    std::atomic<int> running{0}, peak{0};
+    for (int i = 0; i < 6; i++)
+        run(
+            [&] {
+                int now = ++running;
+                for (int seen = peak; now > seen && !peak.compare_exchange_weak(seen, now);) {
+                }
+                two.down();
+                EXPECT_TRUE(go.wait());
+                running--;
+            },
+            &queue, [&](int) { done.down(); });
+    ASSERT_TRUE(two.wait());
+    for (int i = 0; i < 2; i++)
+        run(
+            [&] {
+                others.down();
+                EXPECT_TRUE(let_others.wait());
+            },
+            &other, [&](int) { done.down(); });
+    EXPECT_TRUE(others.wait()) << "two threads are free for it";
+    EXPECT_EQ(running, 2);
+    let_others.down();
+    go.down();
+    ASSERT_TRUE(done.wait());
+    EXPECT_EQ(peak, 2);
+    executor.deinit();
+}
+
+// The callback of a session runs on while the next one of its queue begins.
+TEST_F(ExecutorTest, ALimitEndsWithTheBody) {
+    start(2);
+    executor.set_queue_limit(&queue, 1);
+    Latch second, done(2);
+    run([] {}, &queue,
+        [&](int) {
+            EXPECT_TRUE(second.wait());
+            done.down();
+        });
+    run([&] { second.down(); }, &queue, [&](int) { done.down(); });
+    EXPECT_TRUE(done.wait());
+    executor.deinit();
+}
+
+TEST_F(ExecutorTest, ALimitThatIsTakenAwayLetsThemAllGo) {
+    start(4);
+    executor.set_queue_limit(&queue, 1);
+    Latch first, all(4), done(4);
+    for (int i = 0; i < 4; i++)
+        run(
+            [&] {
+                first.down();
+                all.down();
+                EXPECT_TRUE(all.wait());
+            },
+            &queue, [&](int) { done.down(); });
+    ASSERT_TRUE(first.wait());
+    executor.set_queue_limit(&queue, 0);
+    EXPECT_TRUE(done.wait());
+    executor.deinit();
+}
+
+// At the end those held back by a limit are canceled like all others.
+TEST_F(ExecutorTest, HeldOnesAreCanceledAtTheEnd) {
+    start(2);
+    executor.set_queue_limit(&queue, 1);
+    Latch begun, canceled(3);
+    int finished = 0;
+    for (int i = 0; i < 4; i++)
+        run(
+            [&] {
+                begun.down();
+                EXPECT_TRUE(canceled.wait());
+            },
+            &queue,
+            [&](int state) {
+                if (state == ES_STATE_CANCELED)
+                    canceled.down();
+                else
+                    finished++;
+            });
+    ASSERT_TRUE(begun.wait());
+    executor.deinit();
+    EXPECT_TRUE(canceled.is_open());
+    EXPECT_EQ(finished, 1);
+}
+
 TEST_F(ExecutorTest, AKnownWaitMakesItGrow) {
     start(1);
     Latch inner, outer;

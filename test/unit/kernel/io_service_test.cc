@@ -368,7 +368,8 @@ TEST_P(IOServiceTest, ThoseWhoDrainWaitAndNobodyElseGetsIn) {
             EXPECT_EQ(late.get_error(), 0);
             break;
         }
-        ASSERT_EQ(::read(other.in, &c, 1), 1);
+        char taken;
+        ASSERT_EQ(::read(other.in, &taken, 1), 1);
     }
     EXPECT_FALSE(drained);
     EXPECT_FALSE(read.ended());
