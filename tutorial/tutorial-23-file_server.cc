@@ -10,8 +10,8 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string>
 #include <string.h>
+#include <string>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -50,9 +50,9 @@ static void answer(WFHttpTask *task, int status, const char *text) {
 }
 
 static const char *type_of(const std::string &path) {
-    static const char *const types[][2] = {{".html", "text/html"}, {".txt", "text/plain"},
-                                           {".css", "text/css"},   {".js", "text/javascript"},
-                                           {".png", "image/png"},  {".jpg", "image/jpeg"},
+    static const char *const types[][2] = {{".html", "text/html"},   {".txt", "text/plain"},
+                                           {".css", "text/css"},     {".js", "text/javascript"},
+                                           {".png", "image/png"},    {".jpg", "image/jpeg"},
                                            {".svg", "image/svg+xml"}};
     for (const char *const *type : types) {
         size_t length = strlen(type[0]);

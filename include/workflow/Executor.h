@@ -89,8 +89,8 @@ public:
     static void wait_end(int cookie);
 
     Executor()
-        : round_first(NULL), round_last(NULL), held_first(NULL), limit(0), waiting(0), threads(0), idle(0),
-          stopping(false) {}
+        : round_first(NULL), round_last(NULL), held_first(NULL), limit(0), waiting(0), threads(0),
+          idle(0), stopping(false) {}
     virtual ~Executor() {}
 
 private:

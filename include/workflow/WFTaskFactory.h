@@ -81,11 +81,11 @@ public:
     static WFHttpTask *create_http_task(const ParsedURI &uri, int redirect_max, int retry_max,
                                         http_callback_t callback);
 
-    // Reads and writes files. Buffers, vectors and descriptors are borrowed until the callback, which
-    // runs on a worker; get_retval() is how much was moved, and less than asked for is a success, 0
-    // the end of the file. What can be told at once (EBADF, EINVAL, ENOENT of a path) is told by the
-    // callback inside start(). An offset of -1 is the descriptor's own position, which then moves;
-    // pipes and sockets have none. See docs/about-files.md.
+    // Reads and writes files. Buffers, vectors and descriptors are borrowed until the callback,
+    // which runs on a worker; get_retval() is how much was moved, and less than asked for is a
+    // success, 0 the end of the file. What can be told at once (EBADF, EINVAL, ENOENT of a path) is
+    // told by the callback inside start(). An offset of -1 is the descriptor's own position, which
+    // then moves; pipes and sockets have none. See docs/about-files.md.
     static WFFileIOTask *create_pread_task(int fd, void *buf, size_t count, off_t offset,
                                            fio_callback_t callback);
     static WFFileIOTask *create_pwrite_task(int fd, const void *buf, size_t count, off_t offset,

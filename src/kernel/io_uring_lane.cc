@@ -14,7 +14,8 @@
 // Always holds, under the lock:
 // - `unanswered_` is what was put in the ring and not answered, cancels too, and at most `most_`,
 //   for which the ring has room: it never overflows.
-// - a session's `owed_` counts the answers to come that name it: its own, and that of its cancel. It
+// - a session's `owed_` counts the answers to come that name it: its own, and that of its cancel.
+// It
 //   ends when both are here, so the name of one that is gone never reaches the ring.
 #include <algorithm>
 #include <errno.h>

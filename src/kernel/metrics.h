@@ -78,7 +78,7 @@ enum metric {
     METRIC_EXECUTOR_BEGUN,
     METRIC_EXECUTOR_DONE,
     METRIC_EXECUTOR_THREADS, // gauge
-    METRIC_FILES_IN, // file requests
+    METRIC_FILES_IN,         // file requests
     METRIC_FILES_CANCELED,   // before they had begun
     METRIC_FILES_BEGUN,
     METRIC_FILES_DONE,

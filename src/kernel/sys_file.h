@@ -21,6 +21,7 @@ extern "C" {
 #endif
 
 static inline int sys_file_flags(int fd) { return fcntl(fd, F_GETFL); }
+static inline int sys_file_close(int fd) { return close(fd); }
 
 static inline ssize_t sys_file_readv(int fd, const struct iovec *iov, int count, off_t offset) {
     return offset == -1 ? readv(fd, iov, count) : preadv(fd, iov, count, offset);

@@ -91,7 +91,7 @@ int uring_init(struct uring *ring, unsigned entries, unsigned answers) {
 void uring_destroy(struct uring *ring) {
     sys_uring_unmap(ring->sqes, ring->sqes_size);
     sys_uring_unmap(ring->map, ring->map_size);
-    close(ring->fd);
+    sys_file_close(ring->fd);
 }
 
 struct io_uring_sqe *uring_get(struct uring *ring) {

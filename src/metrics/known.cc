@@ -105,8 +105,9 @@ constexpr Known TABLE[] = {
      COUNTER, NONE, nullptr, nullptr, METRIC_NO_MEMORY, 0},
 };
 
-constexpr const char *TASK_NAMES[] = {"client",  "timer",   "compute",  "graph",       "parallel",
-                                      "counter", "mailbox", "selector", "conditional", "module",  "file"};
+constexpr const char *TASK_NAMES[] = {"client",      "timer",   "compute", "graph",
+                                      "parallel",    "counter", "mailbox", "selector",
+                                      "conditional", "module",  "file"};
 static_assert(std::size(TASK_NAMES) == TASK_KINDS);
 
 constexpr const char *REASONS[] = {

@@ -302,8 +302,7 @@ TEST_F(FileTest, DismissedAndCanceledOnesLeaveNothing) {
     WFTaskFactory::create_fsync_task(-1, nullptr)->dismiss();
     Event done;
     SeriesWork *series = Workflow::create_series_work(
-        WFTaskFactory::create_timer_task(
-            0, 0, [](WFTimerTask *t) { series_of(t)->cancel(); }),
+        WFTaskFactory::create_timer_task(0, 0, [](WFTimerTask *t) { series_of(t)->cancel(); }),
         [&](const SeriesWork *) { done.set(); });
     series->push_back(WFTaskFactory::create_pwrite_task(path, "x", 1, 0, nullptr));
     series->push_back(WFTaskFactory::create_pread_task(path, &c, 1, 0, nullptr));

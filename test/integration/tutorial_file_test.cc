@@ -118,8 +118,8 @@ TEST_F(FileServer, LargeOnes) {
     for (unsigned i = 0; content.size() < 5u << 20; i++)
         content += std::to_string(i * 2654435761u);
     tree.put("www/big", content);
-    std::vector<std::string> line = {"curl", "-s", "--fail", "--max-time", "60", "--parallel",
-                                     "--no-progress-meter"};
+    std::vector<std::string> line = {
+        "curl", "-s", "--fail", "--max-time", "60", "--parallel", "--no-progress-meter"};
     const int COUNT = 8;
     for (int i = 0; i < COUNT; i++) {
         line.push_back("-o");
@@ -159,8 +159,8 @@ TEST_F(FileServer, OneThatHangsUp) {
 }
 
 TEST(FileServerTutorial, BadCommandLines) {
-    for (const std::vector<std::string> &rest : std::vector<std::vector<std::string>>{
-             {}, {"0"}, {"x", "/tmp"}, {"0", "/tmp", "more"}}) {
+    for (const std::vector<std::string> &rest :
+         std::vector<std::vector<std::string>>{{}, {"0"}, {"x", "/tmp"}, {"0", "/tmp", "more"}}) {
         std::vector<std::string> line = {tutorial_program("file_server")};
         line.insert(line.end(), rest.begin(), rest.end());
         peer::Result result = peer::run(line);

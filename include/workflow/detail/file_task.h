@@ -32,9 +32,7 @@ public:
 
     // In the callback: how many bytes were read or written, 0 of a sync; -1 unless the state is
     // WFT_STATE_SUCCESS.
-    long get_retval() const {
-        return this->state == IOS_STATE_SUCCESS ? this->get_res() : -1;
-    }
+    long get_retval() const { return this->state == IOS_STATE_SUCCESS ? this->get_res() : -1; }
 
     void *user_data;
 

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // For the queues of go and thread tasks, by their names. Without these calls all queues are equal:
-// those that have work share the compute threads by turns. The calls may be made at any time, on any
-// thread, also before the first task of that name, and count for what has not begun. Usable from
-// C++11.
+// those that have work share the compute threads by turns. The calls may be made at any time, on
+// any thread, also before the first task of that name, and count for what has not begun. Usable
+// from C++11.
 #ifndef WEFT_COMPUTE_H
 #define WEFT_COMPUTE_H
 

@@ -176,8 +176,7 @@ TEST_F(ExecutorTest, ALimitedQueueLeavesThreadsFree) {
         run(
             [&] {
                 int now = ++running;
-                for (int seen = peak; now > seen && !peak.compare_exchange_weak(seen, now);) {
-                }
+                for (int seen = peak; now > seen && !peak.compare_exchange_weak(seen, now);) {}
                 two.down();
                 EXPECT_TRUE(go.wait());
                 running--;

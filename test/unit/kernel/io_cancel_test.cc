@@ -141,9 +141,9 @@ TEST_P(IOCancelTest, AtRandomWhileTheyComplete) {
     });
     std::atomic<size_t> asked{0};
     std::thread canceler([&]() {
-        std::mt19937 random(7);
+        std::mt19937 dice(7);
         for (size_t i = 0; i < COUNT / 2; i++)
-            asked += tasks[random() % COUNT]->cancel() == 0;
+            asked += tasks[dice() % COUNT]->cancel() == 0;
     });
     writer.join();
     canceler.join();

@@ -405,7 +405,6 @@ TEST_P(IOServiceTest, WhatIsUnderWayOutlivesTheGate) {
     EXPECT_EQ(read.res(), 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, IOServiceTest, testing::Values(IOM_URING, IOM_THREADS),
-                         kind_name);
+INSTANTIATE_TEST_SUITE_P(Kinds, IOServiceTest, testing::Values(IOM_URING, IOM_THREADS), kind_name);
 
 } // namespace
