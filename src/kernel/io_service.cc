@@ -53,7 +53,8 @@ void IOSession::prep_fdatasync(int fd) { this->prep(IOLane::FDATASYNC, fd, nullp
 
 namespace {
 
-constexpr uint32_t ENDING = UINT32_C(1) << 31; // in in_flight_
+// In in_flight_, which counts sessions, and threads that are about to be done with one.
+constexpr uint32_t ENDING = UINT32_C(1) << 31;
 
 enum IOServiceMode mode_of_environment() {
     const char *asked = getenv("WEFT_FILE_IO");
@@ -197,8 +198,14 @@ int IOService::request(IOSession *session) {
         session->poller_ = mpoller_pick(pool);
         IOLane *lane = this->lanes_[session->poller_->index % this->lanes_.size()];
         session->lane_.store(lane, std::memory_order_release);
-        if (lane->submit(session) == 0)
-            return 0;
+        // The session's own count, beside the one of this thread: it may be handled before this
+        // thread has done with its poller.
+        a32_add(&this->in_flight_, 1);
+        int ret = lane->submit(session);
+        if (ret < 0)
+            this->leave();
+        this->leave();
+        return ret;
     }
     this->leave();
     return -1;
@@ -206,15 +213,24 @@ int IOService::request(IOSession *session) {
 
 int IOService::cancel(IOSession *session) {
     IOLane *lane = session->lane_.load(std::memory_order_acquire);
-    if (lane)
-        return lane->cancel(session);
-    errno = ENOENT;
-    return -1;
+    if (!lane) {
+        errno = ENOENT;
+        return -1;
+    }
+    a32_add(&this->in_flight_, 1); // as in deliver()
+    int ret = lane->cancel(session);
+    this->leave();
+    return ret;
 }
 
+// Who drains may end the pool as soon as the session is handled, but this thread, if it is none of
+// the pool's, must have done with its poller.
 void IOService::deliver(IOSession *session) {
+    IOService *service = session->service_;
+    a32_add(&service->in_flight_, 1);
     session->msg_.run = arrive;
     poller_do(session->poller_, &session->msg_);
+    service->leave();
 }
 
 void IOService::arrive(struct weft_msg *msg, struct weft_poller *poller) {
