@@ -33,7 +33,18 @@ protected:
     int error;
     IOService *service;
 
+    int cut_short(int cut_with) override {
+        (void)cut_with; // handle() will ask for it
+        return this->cancel();
+    }
+    bool refuse(int cut_with) override {
+        this->handle(IOS_STATE_ERROR, cut_with);
+        return true;
+    }
+
     void handle(int state_in, int error_in) override {
+        if (state_in == IOS_STATE_ERROR && error_in == ECANCELED && this->cut_error())
+            error_in = this->cut_error();
         this->state = state_in;
         this->error = error_in;
         this->subtask_done();

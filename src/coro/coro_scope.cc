@@ -28,8 +28,7 @@ private:
     std::stop_source source_;
 };
 
-CoroScope::CoroScope(CoroScope *parent, int ms)
-    : group_(new CutGroup), own_(true), stop_(nullptr) {
+CoroScope::CoroScope(CoroScope *parent, int ms) : group_(new CutGroup), own_(true), stop_(nullptr) {
     if (ms >= 0)
         group_->set_limit(runtime_scheduler(), ms);
     if (parent)

@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "workflow/wf/coro_task.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "kernel/cut.h"
 #include "workflow/HttpUtil.h"
 
@@ -34,9 +38,51 @@ SubTask *CoroutineTask::done() {
     return series->pop();
 }
 
+namespace {
+
+class File {
+public:
+    explicit File(const std::string &path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+    ~File() {
+        if (fd_ >= 0)
+            close(fd_);
+    }
+    File(const File &) = delete;
+    File &operator=(const File &) = delete;
+    int fd() const { return fd_; }
+
+private:
+    int fd_;
+};
+
+constexpr size_t PIECE = 256u << 10;
+
+} // namespace
+
+Task<Result<std::string>> read_file(std::string path, size_t most) {
+    File file(path);
+    if (file.fd() < 0)
+        co_return Result<std::string>(Status::system(errno));
+    std::string text;
+    for (;;) {
+        size_t size = text.size();
+        text.resize(size + PIECE);
+        WFFileIOTask *task = WFTaskFactory::create_pread_task(file.fd(), text.data() + size, PIECE,
+                                                              static_cast<off_t>(size), nullptr);
+        Result<long> got = co_await task;
+        if (!got.ok())
+            co_return Result<std::string>(got);
+        text.resize(size + static_cast<size_t>(got.value));
+        if (text.size() > most)
+            co_return Result<std::string>(Status::system(EFBIG));
+        if (got.value == 0)
+            co_return Result<std::string>(got, std::move(text));
+    }
+}
+
 Task<HttpResult> http_request(std::string url, HttpOptions options) {
-    WFHttpTask *task = WFTaskFactory::create_http_task(url, options.redirect_max,
-                                                       options.retry_max, nullptr);
+    WFHttpTask *task =
+        WFTaskFactory::create_http_task(url, options.redirect_max, options.retry_max, nullptr);
     protocol::HttpRequest *request = task->get_req();
     request->set_method(options.method);
     for (const auto &[name, value] : options.headers)

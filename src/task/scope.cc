@@ -154,7 +154,6 @@ int MailboxHandle::send(void *msg) const {
     return taken ? 0 : too_late();
 }
 
-// tidy: allow signal - a name of the old interface, not the system's function
 int ConditionalHandle::signal(void *msg) const {
     bool taken = false;
     if (this->get_point())

@@ -4,18 +4,17 @@
 // Prints its port, serves until TERM, then says how it went. Started by descriptor_test.cc. Some
 // paths let the program itself starve the server: /take begins to take every descriptor there is,
 // in a thread that does not let up, so that it also gets those that are free for a moment only;
-// /flicker takes one again and again and gives it back at once; /enough ends either thread, /release
-// gives all back. /refused says how many newcomers found no
-// descriptor.
+// /flicker takes one again and again and gives it back at once; /enough ends either thread,
+// /release gives all back. /refused says how many newcomers found no descriptor.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
@@ -46,7 +45,7 @@ public:
         thread_ = std::thread([this] {
             while (!enough_) {
                 close(dup(STDOUT_FILENO));
-                std::this_thread::sleep_for(std::chrono::microseconds(20));
+                sched_yield();
             }
         });
     }

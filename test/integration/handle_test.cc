@@ -1,4 +1,4 @@
-// Weft - integration: handles and deadlines of tasks, series, parallels, graphs and modules
+// Weft - integration: handles of tasks, series, parallels, graphs and modules
 // SPDX-License-Identifier: Apache-2.0
 //
 // Each kind of task is cut before it starts, while it waits, and when it is too late; each callback
@@ -12,45 +12,18 @@
 
 #include <gtest/gtest.h>
 
-#include "compat/support.h"
-#include "integration/raw_socket.h"
+#include "integration/cut_support.h"
 #include "workflow/WFFacilities.h"
-#include "workflow/WFHttpServer.h"
 #include "workflow/WFMessageQueue.h"
 #include "workflow/WFResourcePool.h"
 #include "workflow/WFTaskFactory.h"
 
 using compat::Event;
+using cut::End;
+using cut::timer;
+using cut::twins;
 
 namespace {
-
-constexpr int FOREVER = -1;
-
-// How a task ended.
-struct End {
-    Event event;
-    int state = WFT_STATE_UNDEFINED;
-    int error = 0;
-
-    template <class TASK>
-    std::function<void(TASK *)> here() {
-        return [this](TASK *task) {
-            state = task->get_state();
-            error = task->get_error();
-            event.set();
-        };
-    }
-    void expect(int error_wanted) {
-        ASSERT_TRUE(event.wait());
-        EXPECT_EQ(WFT_STATE_SYS_ERROR, state);
-        EXPECT_EQ(error_wanted, error);
-        EXPECT_EQ(1, event.count());
-    }
-};
-
-WFTimerTask *timer(End *end) {
-    return WFTaskFactory::create_timer_task(FOREVER, 0, end->here<WFTimerTask>());
-}
 
 void expect_too_late(const wf::Handle &handle) {
     errno = 0;
@@ -89,12 +62,12 @@ TEST(Handle, RemembersACutBeforeTheStart) {
 }
 
 TEST(Handle, OfADismissedTaskFindsNothing) {
-    WFTimerTask *task = WFTaskFactory::create_timer_task(FOREVER, 0, nullptr);
+    WFTimerTask *task = WFTaskFactory::create_timer_task(cut::FOREVER, 0, nullptr);
     wf::Handle handle = wf::get_handle(task);
     task->dismiss();
     expect_too_late(handle);
     SeriesWork *series = Workflow::create_series_work(
-        WFTaskFactory::create_timer_task(FOREVER, 0, nullptr), nullptr);
+        WFTaskFactory::create_timer_task(cut::FOREVER, 0, nullptr), nullptr);
     wf::Handle of_series = wf::get_handle(series);
     series->dismiss();
     expect_too_late(of_series);
@@ -103,7 +76,7 @@ TEST(Handle, OfADismissedTaskFindsNothing) {
 TEST(Handle, CutsNamedTimers) {
     End end;
     WFTimerTask *task =
-        WFTaskFactory::create_timer_task("handle-test", FOREVER, 0, end.here<WFTimerTask>());
+        WFTaskFactory::create_timer_task("handle-test", cut::FOREVER, 0, end.here<WFTimerTask>());
     wf::Handle handle = wf::get_handle(task);
     task->start();
     EXPECT_EQ(0, wf::cancel(handle));
@@ -418,20 +391,6 @@ TEST(Handle, OfASeriesReachesTheTaskThatRunsNow) {
     EXPECT_TRUE(end.event.count() == 0 || end.error == ECANCELED);
 }
 
-// Two series, each with a timer and one task behind it.
-ParallelWork *twins(End *ends, std::atomic<int> *ran, std::atomic<int> *series_ended,
-                    parallel_callback_t callback) {
-    ParallelWork *parallel = Workflow::create_parallel_work(std::move(callback));
-    for (int i = 0; i < 2; i++) {
-        SeriesWork *series = Workflow::create_series_work(
-            timer(&ends[i]), [series_ended](const SeriesWork *) { (*series_ended)++; });
-        series->push_back(
-            WFTaskFactory::create_counter_task(0, [ran](WFCounterTask *) { (*ran)++; }));
-        parallel->add_series(series);
-    }
-    return parallel;
-}
-
 TEST(Handle, CutsAParallelWithItsSeries) {
     for (bool before : {false, true}) {
         End ends[2];
@@ -515,136 +474,16 @@ TEST(Handle, CutsAGraphWhichEndsInOrder) {
     expect_too_late(handle);
 }
 
-TEST(Deadline, CutsWhatIsNotOver) {
-    End alone, in_series, in_parallel[2];
-    std::atomic<int> ran{0}, series_ended{0};
-    Event event;
-    WFTimerTask *task = timer(&alone);
-    wf::set_deadline(task, 20);
-    task->start();
-    SeriesWork *series =
-        Workflow::create_series_work(timer(&in_series), [&](const SeriesWork *ended) {
-            EXPECT_TRUE(ended->is_canceled());
-            event.set();
-        });
-    wf::set_deadline(series, 20);
-    series->start();
-    ParallelWork *parallel =
-        twins(in_parallel, &ran, &series_ended, [&](const ParallelWork *) { event.set(); });
-    wf::set_deadline(parallel, 20);
-    parallel->start();
-    alone.expect(ETIMEDOUT);
-    in_series.expect(ETIMEDOUT);
-    in_parallel[0].expect(ETIMEDOUT);
-    in_parallel[1].expect(ETIMEDOUT);
-    ASSERT_TRUE(event.wait(2));
-    EXPECT_EQ(0, ran);
-}
-
-TEST(Deadline, TheEarlierOneCounts) {
-    for (bool inner_first : {false, true}) {
-        End end;
-        Event event;
-        WFTimerTask *inner = timer(&end);
-        wf::set_deadline(inner, inner_first ? 20 : 100000);
-        bool went_on = false;
-        SeriesWork *series =
-            Workflow::create_series_work(inner, [&](const SeriesWork *) { event.set(); });
-        series->push_back(
-            WFTaskFactory::create_counter_task(0, [&](WFCounterTask *) { went_on = true; }));
-        wf::set_deadline(series, inner_first ? 100000 : 20);
-        series->start();
-        end.expect(ETIMEDOUT);
-        ASSERT_TRUE(event.wait());
-        EXPECT_EQ(inner_first, went_on) << "that of a task cuts the task only";
-    }
-}
-
-TEST(Deadline, CanBeTakenBack) {
-    Event event;
-    WFTimerTask *task = WFTaskFactory::create_timer_task(1, 100000000, [&](WFTimerTask *ended) {
-        EXPECT_EQ(WFT_STATE_SUCCESS, ended->get_state());
-        event.set();
-    });
-    wf::set_deadline(task, 1000);
-    wf::set_deadline(task, -1);
-    task->start();
-    EXPECT_TRUE(event.wait());
-}
-
-// A listener that accepts and never answers.
-TEST(Deadline, OfASeriesReachesARequestAndThePhaseIsTold) {
-    raw::Listener listener;
-    End end;
-    Event event;
-    CommPhase phase = CSP_IDLE;
-    int reason = -1;
-    WFHttpTask *task = WFTaskFactory::create_http_task(
-        "http://127.0.0.1:" + std::to_string(listener.port()), 0, 5, [&](WFHttpTask *ended) {
-            phase = ended->get_phase();
-            reason = ended->get_timeout_reason();
-            end.here<WFHttpTask>()(ended);
-        });
-    SeriesWork *series =
-        Workflow::create_series_work(task, [&](const SeriesWork *) { event.set(); });
-    wf::set_deadline(series, 1000); // until it waits for the answer
-    series->start();
-    end.expect(ETIMEDOUT);
-    EXPECT_EQ(CSP_RECEIVING, phase);
-    EXPECT_EQ(TOR_TRANSMIT_TIMEOUT, reason);
-    ASSERT_TRUE(event.wait());
-}
-
-TEST(Deadline, OfAServerSessionReachesItsCallsAndTheReplyStillGoesOut) {
-    raw::Listener silent;
-    std::string url = "http://127.0.0.1:" + std::to_string(silent.port());
-    WFHttpServer server([&](WFHttpTask *session) {
-        session->set_deadline(100);
-        auto *codes = new std::string;
-        for (int i = 0; i < 2; i++) // the second begins behind the deadline
-            series_of(session)->push_back(
-                WFTaskFactory::create_http_task(url, 0, 0, [codes](WFHttpTask *call) {
-                    *codes += std::to_string(call->get_state()) + ":" +
-                              std::to_string(call->get_error()) + " ";
-                }));
-        series_of(session)->push_back(
-            WFTaskFactory::create_counter_task(0, [session, codes](WFCounterTask *) {
-                session->get_resp()->append_output_body(*codes);
-                delete codes;
-            }));
-    });
-    ASSERT_EQ(0, server.start("127.0.0.1", 0));
-    sockaddr_in addr = {};
-    socklen_t len = sizeof addr;
-    server.get_listen_addr(reinterpret_cast<sockaddr *>(&addr), &len);
-    Event event;
-    std::string body;
-    WFHttpTask *task = WFTaskFactory::create_http_task(
-        "http://127.0.0.1:" + std::to_string(ntohs(addr.sin_port)), 0, 0, [&](WFHttpTask *ended) {
-            EXPECT_EQ(WFT_STATE_SUCCESS, ended->get_state());
-            const void *text;
-            size_t size;
-            if (ended->get_resp()->get_parsed_body(&text, &size))
-                body.assign(static_cast<const char *>(text), size);
-            event.set();
-        });
-    task->start();
-    ASSERT_TRUE(event.wait());
-    std::string one = "1:" + std::to_string(ETIMEDOUT) + " ";
-    EXPECT_EQ(one + one, body);
-    server.stop();
-}
-
 // Timers that fire, and cuts by their handles and by that of their series, all at once.
 TEST(Handle, RacesEndOnce) {
     constexpr int COUNT = 3000;
     std::atomic<int> ended{0}, series_ended{0};
     WFFacilities::WaitGroup all(COUNT);
     std::vector<wf::Handle> handles;
-    std::mt19937 random(5);
+    std::mt19937 draw(5);
     for (int i = 0; i < COUNT; i++) {
-        WFTimerTask *task = WFTaskFactory::create_timer_task(
-            0, static_cast<long>(random() % 3000000), [&](WFTimerTask *) { ended++; });
+        WFTimerTask *task = WFTaskFactory::create_timer_task(0, static_cast<long>(draw() % 3000000),
+                                                             [&](WFTimerTask *) { ended++; });
         handles.push_back(wf::get_handle(task));
         SeriesWork *series = Workflow::create_series_work(task, [&](const SeriesWork *) {
             series_ended++;
@@ -655,7 +494,7 @@ TEST(Handle, RacesEndOnce) {
             wf::set_deadline(series, 1);
         series->start();
         if (i % 4 == 0)
-            (void)wf::cancel(handles[random() % handles.size()]);
+            (void)wf::cancel(handles[draw() % handles.size()]);
     }
     std::thread other([&] {
         for (size_t i = 0; i < handles.size(); i += 3)

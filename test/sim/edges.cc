@@ -49,7 +49,7 @@ using sim::world;
 #define SAVE_INPUT   _ZN13CommConnEntry10save_inputEPKcm
 #define HANDSHAKE    _ZN13CommConnEntry9handshakeEPFbPS_E
 #define DEADLINE     _ZN13CommConnEntry12set_deadlineEm
-#define CANCEL       _ZN17CommClientMachine6cancelEP11CommSessionPP13CommConnEntry
+#define CANCEL       _ZN17CommClientMachine6cancelEP11CommSessioniPP13CommConnEntry
 #define GRANT        _ZN10CommWaiter5grantEP10CommTarget
 #define UNSLEEP      _ZN9CommSleep6cancelEP12SleepSession
 #define RENEW        _ZN12CommListener14renew_interestEv
@@ -77,8 +77,8 @@ IoResult REAL(HANDSHAKE)(CommConnEntry *entry, bool (*prepare)(CommConnEntry *))
 IoResult WRAP(HANDSHAKE)(CommConnEntry *entry, bool (*prepare)(CommConnEntry *));
 void REAL(DEADLINE)(CommConnEntry *entry, uint64_t when);
 void WRAP(DEADLINE)(CommConnEntry *entry, uint64_t when);
-int REAL(CANCEL)(CommSession *session, CommConnEntry **held);
-int WRAP(CANCEL)(CommSession *session, CommConnEntry **held);
+int REAL(CANCEL)(CommSession *session, int error, CommConnEntry **held);
+int WRAP(CANCEL)(CommSession *session, int error, CommConnEntry **held);
 void REAL(GRANT)(CommWaiter *waiter, CommTarget *target);
 void WRAP(GRANT)(CommWaiter *waiter, CommTarget *target);
 int REAL(UNSLEEP)(SleepSession *session);
@@ -160,11 +160,11 @@ void WRAP(DEADLINE)(CommConnEntry *entry, uint64_t when) {
         REAL(DEADLINE)(entry, when);
 }
 
-int WRAP(CANCEL)(CommSession *session, CommConnEntry **held) {
+int WRAP(CANCEL)(CommSession *session, int error, CommConnEntry **held) {
     // Planted: a cancel is promised and forgotten.
     if (world->planted(sim::LOSE_CANCEL) && world->rng.percent(5))
         return 0;
-    return REAL(CANCEL)(session, held);
+    return REAL(CANCEL)(session, error, held);
 }
 
 void WRAP(GRANT)(CommWaiter *waiter, CommTarget *target) {

@@ -13,7 +13,8 @@
 // Each coroutine runs in a scope, that of its awaiter. A scope is cut by its limit (with_timeout,
 // with_deadline: ETIMEDOUT), by any() when one part has ended, or by wf::cancel() on the handle
 // that spawn() returns (ECANCELED). Then what is being awaited in it ends with that error, what is
-// awaited later ends at once, and the stop token is told. The coroutine itself decides what follows.
+// awaited later ends at once, and the stop token is told. The coroutine itself decides what
+// follows.
 //
 // The two hazards of coroutines:
 // - Captures of a lambda live in the lambda, not in the coroutine: `[x]() -> Task<void> {...}()`
@@ -77,8 +78,8 @@ struct CoroPromise {
     CoroScope *scope = nullptr;
     std::coroutine_handle<> continuation;
     // The awaiter, which has returned from starting it, and its end: whoever is second goes on with
-    // the continuation. So what ends without being suspended is a call that returns, and a loop over
-    // such calls costs no stack, with any compiler and optimization.
+    // the continuation. So what ends without being suspended is a call that returns, and a loop
+    // over such calls costs no stack, with any compiler and optimization.
     std::atomic<int> arrivals{0};
 #if defined(__cpp_exceptions)
     std::exception_ptr exception;
@@ -113,8 +114,8 @@ struct CoroPromise {
         return std::move(task).in(nullptr);
     }
     template <class A>
-        requires(!std::is_pointer_v<std::remove_cvref_t<A>>)
-    Passed<std::remove_reference_t<A>> await_transform(A &&awaited) {
+    requires(!std::is_pointer_v<std::remove_cvref_t<A>>)
+        Passed<std::remove_reference_t<A>> await_transform(A &&awaited) {
         return {&awaited};
     }
 
@@ -369,7 +370,7 @@ T run(Task<T> task) {
     return outcome.take();
 }
 template <class F, class... ARGS>
-    requires detail::CoroutineFunction<F, ARGS...>
+requires detail::CoroutineFunction<F, ARGS...>
 auto run(F function, ARGS... args) {
     using T = typename detail::IsTask<std::invoke_result_t<F, ARGS...>>::Value;
     return run(detail::call_kept_for<T>(std::move(function), std::move(args)...));
@@ -380,8 +381,7 @@ auto run(F function, ARGS... args) {
 // awaits. At exit it is not waited for.
 Handle spawn(Task<void> task);
 template <class F, class... ARGS>
-    requires detail::CoroutineFunction<F, ARGS...>
-Handle spawn(F function, ARGS... args) {
+requires detail::CoroutineFunction<F, ARGS...> Handle spawn(F function, ARGS... args) {
     return spawn(detail::call_kept(std::move(function), std::move(args)...));
 }
 
@@ -397,7 +397,8 @@ Task<std::tuple<detail::Kept<T>...>> all(Task<T>... tasks) {
             (detail::run_part(*scope, std::move(std::get<I>(parts)), &std::get<I>(outcomes), &join,
                               [] {}),
              ...);
-        }(std::index_sequence_for<T...>());
+        }
+        (std::index_sequence_for<T...>());
     });
     co_await joined;
     co_return [&]<size_t... I>(std::index_sequence<I...>) {
@@ -410,7 +411,8 @@ Task<std::tuple<detail::Kept<T>...>> all(Task<T>... tasks) {
                 return std::get<I>(outcomes).take();
             }
         }()...};
-    }(std::index_sequence_for<T...>());
+    }
+    (std::index_sequence_for<T...>());
 }
 
 template <class T>
@@ -489,8 +491,7 @@ Task<First<detail::Kept<T>>> any(std::vector<Task<T>> tasks) {
 }
 
 template <class... T>
-    requires(sizeof...(T) > 0)
-Task<std::variant<detail::Kept<T>...>> any(Task<T>... tasks) {
+requires(sizeof...(T) > 0) Task<std::variant<detail::Kept<T>...>> any(Task<T>... tasks) {
     detail::CoroScope within(co_await detail::CurrentScope{});
     std::tuple<detail::Outcome<T>...> outcomes;
     std::tuple<Task<T>...> parts(std::move(tasks)...);
@@ -501,7 +502,8 @@ Task<std::variant<detail::Kept<T>...>> any(Task<T>... tasks) {
             (detail::run_part(within, std::move(std::get<I>(parts)), &std::get<I>(outcomes), &join,
                               [&race] { race.ended(I); }),
              ...);
-        }(std::index_sequence_for<T...>());
+        }
+        (std::index_sequence_for<T...>());
     });
     co_await joined;
     using Value = std::variant<detail::Kept<T>...>;
@@ -516,7 +518,8 @@ Task<std::variant<detail::Kept<T>...>> any(Task<T>... tasks) {
             }
         };
         ((race.first() == I ? take.template operator()<I>(std::get<I>(outcomes)) : void()), ...);
-    }(std::index_sequence_for<T...>());
+    }
+    (std::index_sequence_for<T...>());
     co_return std::move(*value);
 }
 

@@ -1,8 +1,8 @@
 // Weft public header, room: coro - co_await of tasks, series and requests; coroutines as tasks and as handlers (C++20)
 // SPDX-License-Identifier: Apache-2.0
 //
-// `co_await task` starts a task of the factory in the scope of the coroutine, and gives what came of
-// it as a value; the task itself is gone then. Its callback is the library's meanwhile. The
+// `co_await task` starts a task of the factory in the scope of the coroutine, and gives what came
+// of it as a value; the task itself is gone then. Its callback is the library's meanwhile. The
 // coroutine goes on where the callback of that task would have run: on a worker, or on a compute
 // thread after a computation.
 //
@@ -10,6 +10,7 @@
 // |----------------------------------|-----------------------------------------------------------|
 // | WFNetworkTask<REQ, RESP> *       | NetworkResult<RESP>                                       |
 // | WFThreadTask<INPUT, OUTPUT> *    | Result<OUTPUT>                                            |
+// | WFFileTask<ARGS> *               | Result<long>: how many bytes                              |
 // | WFMailboxTask *, WFSelectorTask *| Result<void *>: the message                               |
 // | other tasks with a state         | Status                                                    |
 // | WFModuleTask *, ParallelWork *, SeriesWork * | Status: success, or what it was cancelled with |
@@ -62,6 +63,14 @@ struct Awaited<WFThreadTask<INPUT, OUTPUT>> {
     using Value = Result<OUTPUT>;
     static Value take(WFThreadTask<INPUT, OUTPUT> *task) {
         return {{task->get_state(), task->get_error()}, std::move(*task->get_output())};
+    }
+};
+
+template <class ARGS>
+struct Awaited<WFFileTask<ARGS>> {
+    using Value = Result<long>;
+    static Value take(WFFileTask<ARGS> *task) {
+        return {{task->get_state(), task->get_error()}, task->get_retval()};
     }
 };
 
@@ -207,6 +216,9 @@ Task<Result<detail::Kept<std::invoke_result_t<F, ARGS...>>>> compute(std::string
 template <class REP, class PERIOD>
 Task<Status> sleep(std::chrono::duration<REP, PERIOD> time);
 
+// A whole file. EFBIG when it is longer than `most`. Opening it may block for a moment.
+Task<Result<std::string>> read_file(std::string path, size_t most = 64u << 20);
+
 struct HttpOptions {
     int redirect_max = 5;
     int retry_max = 0;
@@ -218,8 +230,8 @@ struct HttpOptions {
 Task<HttpResult> http_request(std::string url, HttpOptions options = {});
 Task<HttpResult> http_get(std::string url);
 
-// A coroutine as a task: for series, parallels and graphs. It begins when the task does, is cut with
-// it, and the task ends with it: with WFT_STATE_SUCCESS, or WFT_STATE_TASK_ERROR and
+// A coroutine as a task: for series, parallels and graphs. It begins when the task does, is cut
+// with it, and the task ends with it: with WFT_STATE_SUCCESS, or WFT_STATE_TASK_ERROR and
 // WFT_ERR_TASK_EXCEPTION when an exception has left it.
 class CoroutineTask : public WFGenericTask {
 public:
@@ -280,8 +292,7 @@ Task<Status> sleep(std::chrono::duration<REP, PERIOD> time) {
     auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
     if (ns < 0)
         ns = 0;
-    WFTimerTask *task =
-        WFTaskFactory::create_timer_task(ns / 1000000000, ns % 1000000000, nullptr);
+    WFTimerTask *task = WFTaskFactory::create_timer_task(ns / 1000000000, ns % 1000000000, nullptr);
     co_return co_await task;
 }
 

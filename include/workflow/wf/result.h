@@ -73,6 +73,7 @@ private:
         if (this->ok())
             return;
 #if defined(__cpp_exceptions)
+        // tidy: allow throw - asked for by get(), for programs that build with exceptions
         throw Error(*this);
 #else
         detail::no_value(*this);

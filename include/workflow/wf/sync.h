@@ -1,8 +1,8 @@
 // Weft public header, room: coro - mutex, semaphore, latch and bounded queue for coroutines (C++20)
 // SPDX-License-Identifier: Apache-2.0
 //
-// Waiting suspends the coroutine and never a thread. Who waits is served in the order of coming, and
-// goes on on a worker; a wait that is cut with its scope (wf/coro.h) ends with ECANCELED or
+// Waiting suspends the coroutine and never a thread. Who waits is served in the order of coming,
+// and goes on on a worker; a wait that is cut with its scope (wf/coro.h) ends with ECANCELED or
 // ETIMEDOUT and has got nothing. Everything but the waits may be called on any thread, by anybody.
 // The object must outlive those who wait.
 #ifndef WEFT_SYNC_H

@@ -14,7 +14,10 @@ namespace wf::detail {
 
 int runtime_wait_begin() { return kernel_wait_begin(); }
 void runtime_wait_end(int cookie) { kernel_wait_end(cookie); }
-CommScheduler *runtime_scheduler() { abort(); } // no test here sets a deadline
+// No test here sets a deadline, or asks for a queue by its name.
+CommScheduler *runtime_scheduler() { abort(); }
+Executor *runtime_compute_executor() { abort(); }
+ExecQueue *runtime_exec_queue(const char *) { abort(); }
 
 } // namespace wf::detail
 
