@@ -1,16 +1,15 @@
 // Weft - integration: random compositions of all kinds of tasks, cut at random
 // SPDX-License-Identifier: Apache-2.0
 //
-// A seed draws series of all kinds of tasks, nested in parallels, graphs, modules and repeaters, and
-// what happens to them from outside: counts, messages, signals, cancels and limits of time, on two
-// threads beside the engine's. No callback comes twice, before one in front of it in its series, or
-// beside another of it; each root has its callback; nothing is left.
+// A seed draws series of all kinds of tasks, nested in parallels, graphs, modules and repeaters,
+// and what happens to them from outside: counts, messages, signals, cancels and limits of time, on
+// two threads beside the engine's. No callback comes twice, before one in front of it in its
+// series, or beside another of it; each root has its callback; nothing is left.
 //
 // WEFT_COMPOSE_SEED=N runs one seed, WEFT_COMPOSE_SEEDS=N the first N.
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <random>
 #include <string>
@@ -152,7 +151,9 @@ SubTask *Composer::leaf(const std::shared_ptr<Line> &line) {
     }
     case 3: {
         WFGoTask *go = WFTaskFactory::create_timedgo_task(0, us * 1000, "compose", [us] {
-            ::usleep(static_cast<useconds_t>(us)); // the work
+            auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(us);
+            while (std::chrono::steady_clock::now() < end)
+                continue;
         });
         go->set_callback([told](WFGoTask *) { told(); });
         return this->keep(go);
