@@ -286,9 +286,10 @@ TEST_F(FileTest, Row54SyncsAnswerZero) {
 
 TEST_F(FileTest, WithoutACallback) {
     Event done;
+    static char unseen; // its read may outlive the test
     char c;
     write_file("x");
-    WFTaskFactory::create_pread_task(path, &c, 1, 0, nullptr)->start();
+    WFTaskFactory::create_pread_task(path, &unseen, 1, 0, nullptr)->start();
     WFFileIOTask *task = WFTaskFactory::create_pread_task(path, &c, 1, 0, nullptr);
     task->set_callback([&](WFFileIOTask *) { done.set(); });
     task->start();

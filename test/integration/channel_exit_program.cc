@@ -28,7 +28,9 @@ int main(int argc, char *argv[]) {
     static auto *client = new wf::TcpClient;
     static auto *talking = new WFFacilities::WaitGroup(1);
     auto ended = [](wf::Channel &, CommCloseReason reason, int) {
-        say(reason == CCR_ABORTED ? "closed by the end" : "closed otherwise");
+        say(reason == CCR_ABORTED                                   ? "closed by the end"
+            : reason == CCR_PEER_CLOSED || reason == CCR_PEER_RESET ? "closed by the peer"
+                                                                    : "closed otherwise");
     };
     server->on_closed(ended);
     client->on_closed(ended);
