@@ -260,7 +260,7 @@ TEST(Handle, SignalsAConditionalOnce) {
 }
 
 TEST(Handle, TakesAComputationOutOfItsQueue) {
-    std::latch begun(1), go_on(1);
+    std::latch go_on(1);
     std::atomic<int> ran{0};
     // As many as there are threads, so that what follows waits.
     int threads = static_cast<int>(std::thread::hardware_concurrency());
