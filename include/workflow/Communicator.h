@@ -292,7 +292,7 @@ private:
     int end_error_;
     uint64_t deadline_;     // monotonic clock; UINT64_MAX: none. A server's: see get_duration()
     struct weft_lock lock_; // of a client's: guards entry_, wait_ and canceled_
-    uint8_t canceled_; // the error: ECANCELED, ETIMEDOUT; 0 if it was not
+    uint8_t canceled_;      // the error: ECANCELED, ETIMEDOUT; 0 if it was not
     bool ended_;       // under lock_, and only of one that has a handle: no attempt is under way
     bool passive_;     // made by a service
     bool in_hand_;     // counted by it

@@ -91,7 +91,7 @@ private:
 
     Communicator *comm_;
     CommService *service_;
-    int reserve_; // read without a lock, written under reserve_lock_
+    int reserve_;  // read without a lock, written under reserve_lock_
     uint32_t own_; // atomic
     struct weft_poller *home_;
     CommListener *next_;

@@ -15,10 +15,9 @@ using wf::detail::SessionWait;
 
 CommSession::CommSession()
     : target_(nullptr), conn_(nullptr), out_(nullptr), in_(nullptr), seq_(0), entry_(nullptr),
-      end_state_(0), end_error_(0), deadline_(ENTRY_NEVER), lock_{0}, canceled_(0),
-      ended_(false), passive_(false), in_hand_(false), handed_over_(false), phase_(CSP_IDLE),
-      whole_at_(0), wait_(nullptr), cancel_block_(nullptr), successor_(nullptr),
-      successor_group_(nullptr) {}
+      end_state_(0), end_error_(0), deadline_(ENTRY_NEVER), lock_{0}, canceled_(0), ended_(false),
+      passive_(false), in_hand_(false), handed_over_(false), phase_(CSP_IDLE), whole_at_(0),
+      wait_(nullptr), cancel_block_(nullptr), successor_(nullptr), successor_group_(nullptr) {}
 
 CommSession::~CommSession() {
     if (this->cancel_block_) {

@@ -186,8 +186,9 @@ TEST_F(Descriptors, LosesItsReserveAndGetsItBack) {
 }
 
 TEST_F(Descriptors, SomebodyWhoTakesTheReserveForAMomentLeavesNobodyHanging) {
-    // As a log that is opened and closed would, or whoever looks into /proc: it gets what the server
-    // gives up to close a newcomer, and gives it back, and the next newcomer must not get it.
+    // As a log that is opened and closed would, or whoever looks into /proc: it gets what the
+    // server gives up to close a newcomer, and gives it back, and the next newcomer must not get
+    // it.
     ASSERT_EQ("hello", ask(first_, "/flicker"));
     Outcome outcome = crowd(kCrowd);
     EXPECT_EQ(0, outcome.hung);
