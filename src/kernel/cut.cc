@@ -67,7 +67,7 @@ void CutPoint::set_limit(CommScheduler *scheduler, int ms) {
     if (!retired_)
         timer_ = timer;
     sys_unlock(&timer_lock_);
-    if (old) // counted twice until it was handled, which the analyzer does not see
+    if (old)           // counted twice until it was handled, which the analyzer does not see
         old->disarm(); // NOLINT(clang-analyzer-cplusplus.NewDelete)
 }
 
