@@ -28,10 +28,26 @@ public:
     protected:
         ~Waiter() = default;
         bool take_back() override;
-        // With the lock: stands in line.
-        void enter();
+        // Waits in line, unless `get`, called with the lock, has got it after all. Whether the
+        // coroutine stays suspended.
+        template <class P, class GET>
+        bool wait(std::coroutine_handle<P> handle, GET get) {
+            this->begin(handle, handle.promise().scope);
+            {
+                std::lock_guard lock(*mutex_);
+                if (get())
+                    return false;
+                this->enter();
+            }
+            return this->stay();
+        }
+        Status status() const {
+            return this->error() ? Status::system(this->error()) : Status::success();
+        }
 
     private:
+        void enter();
+
         WaitList *list_;
         std::mutex *mutex_;
         Waiter *next_ = nullptr, *prev_ = nullptr;
@@ -65,21 +81,14 @@ public:
         bool await_ready() const noexcept { return semaphore_->try_acquire(); }
         template <class P>
         bool await_suspend(std::coroutine_handle<P> handle) {
-            this->begin(handle, handle.promise().scope);
-            {
-                std::lock_guard lock(semaphore_->mutex_);
-                if (semaphore_->permits_ > 0) {
-                    semaphore_->permits_--;
-                    return false;
-                }
-                this->enter();
-            }
-            return this->stay();
+            return this->wait(handle, [this] {
+                bool taken = semaphore_->permits_ > 0;
+                semaphore_->permits_ -= taken ? 1 : 0;
+                return taken;
+            });
         }
         // Success: the permit is the caller's.
-        [[nodiscard]] Status await_resume() const {
-            return this->error() ? Status::system(this->error()) : Status::success();
-        }
+        [[nodiscard]] Status await_resume() const { return this->status(); }
 
     private:
         Semaphore *semaphore_;
@@ -155,18 +164,9 @@ public:
         bool await_ready() const { return latch_->is_open(); }
         template <class P>
         bool await_suspend(std::coroutine_handle<P> handle) {
-            this->begin(handle, handle.promise().scope);
-            {
-                std::lock_guard lock(latch_->mutex_);
-                if (latch_->left_ == 0)
-                    return false;
-                this->enter();
-            }
-            return this->stay();
+            return this->wait(handle, [this] { return latch_->left_ == 0; });
         }
-        [[nodiscard]] Status await_resume() const {
-            return this->error() ? Status::system(this->error()) : Status::success();
-        }
+        [[nodiscard]] Status await_resume() const { return this->status(); }
 
     private:
         Latch *latch_;
