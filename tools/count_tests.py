@@ -11,7 +11,8 @@ import xml.etree.ElementTree
 CASE_OK = re.compile(r"^\[       OK \] ", re.M)
 CASE_FAILED = re.compile(r"^\[  FAILED  \] .* \(\d+ ms\)$", re.M)
 CASE_SAID = re.compile(r"^\[ RUN      \] (\S+)\n((?:(?!^\[ ).*\n)*)\[  FAILED  \] .* \(\d+ ms\)$", re.M)
-LINES = 30  # of what a failed one said
+SANITIZER = re.compile(r"^.*(?:WARNING: ThreadSanitizer|ERROR: \w+Sanitizer|runtime error): .*$", re.M)
+LINES = 40  # of what a failed one said
 
 
 def count(case):
@@ -25,16 +26,19 @@ def count(case):
 
 
 def failures(case):
-    """What each failed check said, its last lines; the end of the whole output where none is named."""
+    """What each failed check said; the report of a sanitizer, or the last output, where none is named."""
     if case.get("status") == "run":
         return
     output = case.findtext("system-out") or ""
     named = False
     for match in CASE_SAID.finditer(output):
         named = True
-        yield f"{case.get('name')}: {match.group(1)}", match.group(2)
-    if not named:
-        yield case.get("name"), output
+        yield f"{case.get('name')}: {match.group(1)}", match.group(2).strip().splitlines()[-LINES:]
+    finding = SANITIZER.search(output)
+    if finding:
+        yield case.get("name"), output[finding.start():].splitlines()[:LINES]
+    elif not named:
+        yield case.get("name"), output.strip().splitlines()[-LINES:]
 
 
 def main():
@@ -45,8 +49,7 @@ def main():
         print("0 1")
         return
     for case in cases:
-        for name, text in failures(case):
-            lines = text.strip().splitlines()[-LINES:]
+        for name, lines in failures(case):
             print(f"FAILED {name}", *lines, sep="\n    ", file=sys.stderr)
     counts = [count(case) for case in cases]
     print(sum(passed for passed, _ in counts), sum(failed for _, failed in counts))

@@ -110,7 +110,11 @@ CommChannelGroup *CommChannel::get_group() const {
 
 bool CommChannel::may_receive() const { return !this->core_->halted; }
 
-void CommChannel::count_message() { this->core_->messages++; }
+// By the reader alone, so no addition in one piece is needed.
+void CommChannel::count_message() {
+    std::atomic<uint64_t> *messages = &this->core_->messages;
+    messages->store(messages->load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
 
 CommConnection *CommChannel::get_connection() const {
     return is_bound(this->core_) ? this->core_->entry.load()->conn : nullptr;

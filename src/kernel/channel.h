@@ -115,7 +115,8 @@ struct CommChannelCore {
     uint64_t finish_at = ENTRY_NEVER; // behind our end
     std::atomic<CommCloseReason> limit_reason{CCR_COUNT};
     uint64_t message_bytes = 0; // of the message under way
-    uint64_t bytes_received = 0, bytes_sent = 0, messages = 0;
+    uint64_t bytes_received = 0, bytes_sent = 0;
+    std::atomic<uint64_t> messages{0}; // counted by the reader without the lock
 
     struct Delivery : weft_job {
         CommChannelCore *core;

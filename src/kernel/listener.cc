@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernel/log.h"
+#include "kernel/reserve.h"
 #include "kernel/socket_options.h"
 #include "workflow/detail/container_of.h"
 
@@ -28,10 +29,6 @@ bool is_bound(int fd) {
     return len > sizeof(sa_family_t);
 }
 
-bool is_out_of_descriptors(int error) {
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
 } // namespace
 
 const struct pollable_ops CommListener::ops = {on_event, on_release, on_abort};
@@ -39,9 +36,9 @@ const struct pollable_ops CommListener::ops = {on_event, on_release, on_abort};
 CommListener::CommListener(Communicator *comm, CommService *service, int fd_in, bool own,
                            struct weft_poller *home)
     : pollable{&ops, home ? home : mpoller_pick(comm->get_pool()), 2, POLLER_NO_SLOT, fd_in},
-      comm_(comm), service_(service), reserve_(sys_open_reserve()), own_(own), home_(home),
-      next_(nullptr), held_(0), stopped_(0), stop_error_(0), starved_(0), pause_ms_(PAUSE_MIN_MS),
-      seen_(0), reserve_lock_{0}, renewing_(0) {
+      comm_(comm), service_(service), own_(own), home_(home), next_(nullptr), held_(0), stopped_(0),
+      stop_error_(0), starved_(0), pause_ms_(PAUSE_MIN_MS), seen_(0), renewing_(0) {
+    DescriptorReserve::add_user();
     start_order_.run = run_start;
     stop_order_.run = run_stop;
     renew_order_.run = run_renew;
@@ -144,8 +141,7 @@ void CommListener::on_release(struct pollable *node) {
     CommService *service = self->service_;
     // Not before: a worker that lost the poller may have been about to accept.
     sys_close(self->fd);
-    if (self->reserve_ >= 0)
-        sys_close(self->reserve_);
+    DescriptorReserve::remove_user();
     CommListener *next = self->next_;
     delete self;
     if (next)
@@ -177,7 +173,7 @@ void CommListener::on_event(struct pollable *node, uint32_t events) {
 bool CommListener::take_one() {
     // Goes first: a newcomer that took the last descriptor instead would be the last to be seen,
     // for without a reserve those behind it could not even be closed.
-    if (__atomic_load_n(&reserve_, __ATOMIC_RELAXED) < 0 && !renew_reserve()) {
+    if (!DescriptorReserve::allows() && !DescriptorReserve::renew()) {
         count_starved();
         pause();
         return false;
@@ -186,9 +182,7 @@ bool CommListener::take_one() {
     socklen_t len = sizeof addr;
     int conn = sys_accept(fd, reinterpret_cast<struct sockaddr *>(&addr), &len);
     if (conn >= 0) {
-        end_want();
-        CommServerMachine::accepted(comm_, service_, home_, conn,
-                                    reinterpret_cast<struct sockaddr *>(&addr), len);
+        take(conn, reinterpret_cast<struct sockaddr *>(&addr), len);
         return true;
     }
     if (errno == EAGAIN || errno == EBADF)
@@ -197,8 +191,9 @@ bool CommListener::take_one() {
         stop(EINVAL);
         return false;
     }
-    if (is_out_of_descriptors(errno)) {
-        if (refuse_without_fd())
+    if (DescriptorReserve::is_want(errno)) {
+        count_starved();
+        if (DescriptorReserve::refuse_one(fd))
             end_want();
         else
             pause();
@@ -207,45 +202,28 @@ bool CommListener::take_one() {
     return true; // a connection that died in the queue, or an interruption: look again
 }
 
+void CommListener::take(int conn, const struct sockaddr *addr, socklen_t len) {
+    if (DescriptorReserve::allows()) {
+        end_want();
+        CommServerMachine::accepted(comm_, service_, home_, conn, addr, len);
+        return;
+    }
+    sys_close(conn);
+    errno = EMFILE;
+    count_starved();
+    (void)DescriptorReserve::renew(); // where it fails the next look pauses
+}
+
 // The next pause is a short one.
 void CommListener::end_want() {
     if (a32_load(&pause_ms_) != PAUSE_MIN_MS)
         a32_store(&pause_ms_, PAUSE_MIN_MS);
 }
 
-bool CommListener::refuse_without_fd() {
-    bool refused = false;
-    count_starved();
-    sys_lock(&reserve_lock_);
-    if (reserve_ >= 0) {
-        sys_close(reserve_);
-        int conn = sys_accept(fd, nullptr, nullptr);
-        if (conn >= 0) {
-            sys_close(conn);
-            refused = true;
-        }
-        // Somebody else may have been faster than both.
-        __atomic_store_n(&reserve_, sys_open_reserve(), __ATOMIC_RELAXED);
-    }
-    refused = refused && reserve_ >= 0;
-    sys_unlock(&reserve_lock_);
-    return refused;
-}
-
 void CommListener::count_starved() {
     int error = errno;
     __atomic_fetch_add(&service_->close_counts_[CCR_REFUSED_NO_FD], 1, __ATOMIC_RELAXED);
     weft_log(WEFT_LOG_WARN, "a connection was refused: %s", strerror(error));
-}
-
-// False when there is no descriptor for it; whatever else it fails for, accepting goes on without.
-bool CommListener::renew_reserve() {
-    sys_lock(&reserve_lock_);
-    int found = reserve_ < 0 ? sys_open_reserve() : reserve_;
-    bool starved = found < 0 && is_out_of_descriptors(errno);
-    __atomic_store_n(&reserve_, found, __ATOMIC_RELAXED);
-    sys_unlock(&reserve_lock_);
-    return !starved;
 }
 
 void CommListener::pause() {

@@ -7,9 +7,10 @@
 // service as long as it lives, which is until the descriptor is closed, the last accept has
 // returned, and the service was unbound.
 //
-// Out of descriptors is a state, not a spin: a reserve descriptor is given up to accept the
-// newcomer and close it cleanly; when even that fails, or the reserve is lost to somebody else,
-// accepting pauses, for 10 ms at first and up to a second. Nobody is accepted without a reserve.
+// Out of descriptors is a state, not a spin: the process's reserve (reserve.h) is given up to
+// accept the newcomer and close it cleanly; when even that fails, or the reserve is lost to
+// somebody else, accepting pauses, for 10 ms at first and up to half a second. Nobody is accepted
+// without a reserve.
 #ifndef WEFT_SRC_KERNEL_LISTENER_H
 #define WEFT_SRC_KERNEL_LISTENER_H
 
@@ -78,10 +79,9 @@ private:
     }
     uint32_t see_interest();
     void hold(bool held);
-    bool refuse_without_fd();
+    void take(int conn, const struct sockaddr *addr, socklen_t len);
     void count_starved();
     void end_want();
-    bool renew_reserve();
     void pause();
 
     template <class Base>
@@ -91,7 +91,6 @@ private:
 
     Communicator *comm_;
     CommService *service_;
-    int reserve_;  // read without a lock, written under reserve_lock_
     uint32_t own_; // atomic
     struct weft_poller *home_;
     CommListener *next_;
@@ -101,7 +100,6 @@ private:
     uint32_t starved_;  // atomic: accepting is to pause, for want of descriptors
     uint32_t pause_ms_; // atomic
     uint32_t seen_;     // atomic: the interest as the driver has last found it
-    struct weft_lock reserve_lock_;
     Part<weft_msg> start_order_;
     Part<weft_msg> stop_order_;
     Part<weft_msg> renew_order_;

@@ -1,7 +1,7 @@
 // Weft - integration: a hello server in a process of its own, to be starved of descriptors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Prints its port, serves until TERM, then says how it went. Started by descriptor_test.cc. Some
+// Prints its port and that of a second server beside it, serves until TERM, then says how it went. Started by descriptor_test.cc. Some
 // paths let the program itself starve the server: /take begins to take every descriptor there is,
 // in a thread that does not let up, so that it also gets those that are free for a moment only;
 // /flicker takes one again and again and gives it back at once; /enough ends either thread,
@@ -84,6 +84,13 @@ static void serve(WFHttpTask *task, WFHttpServer *server, Taker *taker) {
     task->get_resp()->append_output_body(body);
 }
 
+static unsigned port_of(const WFHttpServer &server) {
+    sockaddr_in addr = {};
+    socklen_t len = sizeof addr;
+    server.get_listen_addr(reinterpret_cast<sockaddr *>(&addr), &len);
+    return ntohs(addr.sin_port);
+}
+
 int main() {
     WFServerParams params = HTTP_SERVER_PARAMS_DEFAULT;
     params.max_connections = 100000;
@@ -96,12 +103,16 @@ int main() {
         perror("start");
         return 1;
     }
-    sockaddr_in addr = {};
-    socklen_t len = sizeof addr;
-    server.get_listen_addr(reinterpret_cast<sockaddr *>(&addr), &len);
-    printf("port %u\n", static_cast<unsigned>(ntohs(addr.sin_port)));
+    WFHttpServer second(&params,
+                        [&](WFHttpTask *task) { serve(task, self, &taker); });
+    if (second.start("127.0.0.1", 0) < 0) {
+        perror("start");
+        return 1;
+    }
+    printf("port %u\nsecond %u\n", port_of(server), port_of(second));
     fflush(stdout);
     stop_asked.wait();
+    second.stop();
     server.stop();
     printf("stopped\n");
     return 0;

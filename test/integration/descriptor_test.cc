@@ -9,6 +9,8 @@
 #include <poll.h>
 #include <signal.h>
 
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "integration/patience.h"
@@ -48,6 +50,8 @@ protected:
         std::string line = server_.wait_line("port ");
         ASSERT_NE("", line) << server_.err();
         port_ = static_cast<unsigned short>(strtoul(line.c_str() + 5, nullptr, 10));
+        line = server_.wait_line("second ");
+        second_ = static_cast<unsigned short>(strtoul(line.c_str() + 7, nullptr, 10));
         first_ = raw::Socket::connect(port_);
         ASSERT_EQ("hello", ask(first_));
     }
@@ -65,12 +69,13 @@ protected:
         int hung = 0;
     };
 
+    Outcome crowd(int size) { return crowd(size, port_); }
     // So many clients come at once and ask. Each is served or closed.
-    Outcome crowd(int size) {
+    Outcome crowd(int size, unsigned short port) {
         Outcome outcome;
         std::vector<raw::Socket> clients;
         for (int i = 0; i < size; i++) {
-            clients.push_back(raw::Socket::connect(port_));
+            clients.push_back(raw::Socket::connect(port));
             clients.back().send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
         }
         Clock::time_point begin = Clock::now();
@@ -115,7 +120,7 @@ protected:
     }
 
     peer::Process server_;
-    unsigned short port_ = 0;
+    unsigned short port_ = 0, second_ = 0;
     raw::Socket first_;
 };
 
@@ -200,6 +205,20 @@ TEST_F(Descriptors, SomebodyWhoTakesTheReserveForAMomentLeavesNobodyHanging) {
     ASSERT_EQ("hello", ask(first_, "/enough"));
     for (raw::Socket &client : outcome.served)
         EXPECT_EQ("hello", ask(client));
+}
+
+TEST_F(Descriptors, WhatOneServerGivesUpForAMomentIsNotTakenByAnother) {
+    Outcome all = crowd(kCrowd, port_);
+    EXPECT_EQ(0, all.hung);
+    auto come_again = [this](unsigned short port) {
+        for (int times = 0; times < 100; times++) {
+            Outcome again = crowd(kCrowd / 4, port);
+            ASSERT_EQ(0, again.hung) << "after " << times;
+        }
+    };
+    std::thread other(come_again, second_);
+    come_again(port_);
+    other.join();
 }
 
 } // namespace
