@@ -1,11 +1,12 @@
 // Weft - integration: a hello server in a process of its own, to be starved of descriptors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Prints its port and that of a second server beside it, serves until TERM, then says how it went. Started by descriptor_test.cc. Some
-// paths let the program itself starve the server: /take begins to take every descriptor there is,
-// in a thread that does not let up, so that it also gets those that are free for a moment only;
-// /flicker takes one again and again and gives it back at once; /enough ends either thread,
-// /release gives all back. /refused says how many newcomers found no descriptor.
+// Prints its port and that of a second server beside it, serves until TERM, then says how it went.
+// Started by descriptor_test.cc. Some paths let the program itself starve the server: /take begins
+// to take every descriptor there is, in a thread that does not let up, so that it also gets those
+// that are free for a moment only; /flicker takes one again and again and gives it back at once;
+// /enough ends either thread, /release gives all back. /refused says how many newcomers found no
+// descriptor.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -103,8 +104,7 @@ int main() {
         perror("start");
         return 1;
     }
-    WFHttpServer second(&params,
-                        [&](WFHttpTask *task) { serve(task, self, &taker); });
+    WFHttpServer second(&params, [&](WFHttpTask *task) { serve(task, self, &taker); });
     if (second.start("127.0.0.1", 0) < 0) {
         perror("start");
         return 1;
