@@ -126,6 +126,7 @@ picture() {
     curl -sS --noproxy '*' "$url/timeline/$1" || fail "no timeline of request $1"
 }
 
+curl -sS --noproxy '*' "$url/trace/start" >/dev/null || fail "the server does not record"
 # The load has pushed the first requests out of the server's memory: ask once more for pictures.
 ask_curl /quote/tea >/dev/null
 good=$number
@@ -143,6 +144,20 @@ for _ in $(seq 100); do
 done
 cat "$work/picture"
 grep -q 'choose.*too late' "$work/picture" || fail "the late back end never came back"
+
+# The same requests as the engine has recorded them, each task with its waits and phases.
+for kind in html json; do
+    curl -sS --noproxy '*' -o "$build/demo-timeline.$kind" "$url/trace.$kind" || fail "no timeline as $kind"
+done
+for step in limit facts stock price rating; do
+    grep -q "$step" "$build/demo-timeline.html" || fail "the timeline lacks $step"
+done
+cat <<TEXT
+
+All that the engine did for these two, each task with its waits and phases:
+  $build/demo-timeline.html        a page; open it in a browser
+  $build/demo-timeline.json        for https://ui.perfetto.dev or chrome://tracing
+TEXT
 
 if [ $keep = yes ]; then
     cat <<TEXT

@@ -59,6 +59,7 @@ protected:
 
 private:
     CommSession *get_client_session() override { return this; }
+    const SubTask *get_task() const override { return this; }
     static void resume(CommSession *session, CommTarget *target, int state, int error);
     bool explicit_wait;
 };

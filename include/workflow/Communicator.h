@@ -22,6 +22,7 @@
 #include "detail/kernel_types.h"
 #include "detail/service_guard.h"
 #include "detail/session_wait.h"
+#include "detail/trace_points.h"
 #include "list.h"
 
 class CommChannel;
@@ -251,6 +252,8 @@ protected:
     // Of a server's session that was answered: nanoseconds from its first byte to that. Else
     // UINT64_MAX.
     uint64_t get_duration() const { return this->deadline_; }
+    // Of a session that is a task: that, for those who trace.
+    virtual const SubTask *get_task() const { return NULL; }
     // Brackets a callback about this session that does not come from handle() itself, so that a
     // wait for its own service is noticed there too.
     const void *begin_callback() const;
@@ -280,6 +283,13 @@ private:
     struct Job : weft_job {
         CommSession *session;
     };
+
+    void set_phase(enum CommPhase phase) {
+        this->phase_ = static_cast<uint8_t>(phase);
+        if (wf::detail::is_traced())
+            this->trace_phase(phase);
+    }
+    void trace_phase(enum CommPhase phase) const;
 
     CommTarget *target_;
     CommConnection *conn_;

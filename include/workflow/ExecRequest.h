@@ -46,6 +46,8 @@ protected:
     ExecQueue *queue;
     Executor *executor;
 
+    const SubTask *get_task() const override { return this; }
+
     void handle(int state_in, int error_in) override {
         this->state = state_in;
         this->error = error_in;

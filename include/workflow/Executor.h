@@ -14,6 +14,7 @@
 
 class ExecSession;
 class Executor;
+class SubTask;
 
 // A queue of sessions, first in, first out; costs no thread. Must outlive its sessions.
 class ExecQueue {
@@ -49,6 +50,8 @@ private:
 
 protected:
     ExecQueue *get_queue() const { return this->queue; }
+    // Of one that is a task: that, for those who trace.
+    virtual const SubTask *get_task() const { return NULL; }
 
 public:
     ExecSession() : queue(NULL), next(NULL) {}
@@ -96,6 +99,7 @@ public:
 private:
     static void *run_thread(void *executor);
     void work();
+    static void execute(ExecSession *session);
     ExecSession *take(std::unique_lock<std::mutex> *lock, bool *limited);
     void place_queue(ExecQueue *queue);
     void take_out(ExecQueue *queue);

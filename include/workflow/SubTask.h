@@ -6,6 +6,8 @@
 #include <atomic>
 #include <stddef.h>
 
+#include "detail/trace_points.h"
+
 class CommSession;
 class ParallelTask;
 
@@ -83,12 +85,24 @@ public:
     static void start_task(SubTask *task);
     void forget_links();
 
-    SubTask() : parent(NULL), pointer(NULL), owner(NULL), link_(NULL) {}
+    // For people who look at a trace: what the task is about, its result too if it has one ("GET
+    // example.com/x: 200"). On its own threads, at its start and before its callback. Like
+    // snprintf().
+    virtual int describe(char *text, size_t size) const;
+    // What it still waits for ("2 more counts"). On any thread from its start until its state is
+    // final, so it reads only what may be read then.
+    virtual int describe_wait(char *text, size_t size) const;
+
+    SubTask() : parent(NULL), pointer(NULL), owner(NULL), link_(NULL) {
+        if (wf::detail::is_traced())
+            wf::detail::trace_task(wf::TraceKind::TASK_CREATED, this, NULL);
+    }
     virtual ~SubTask();
 
 private:
     // Of a request to a server: its session, which can be cancelled through all its attempts.
     virtual CommSession *get_client_session() { return NULL; }
+    SubTask *done_traced();
 
     friend class ParallelTask;
     friend class wf::detail::TaskLink;

@@ -340,6 +340,7 @@ protected:
     void dispatch() override;
     SubTask *done() override;
     int cut_short(int cut_with) override;
+    int describe_wait(char *text, size_t size) const override;
     // count(), but for the end: true when the caller is to end the counter.
     virtual bool count_down();
     friend class wf::CounterHandle;

@@ -13,6 +13,7 @@
 #include "kernel/defer.h"
 #include "kernel/log.h"
 #include "kernel/openssl.h"
+#include "workflow/wf/pending.h"
 
 namespace wf::detail {
 
@@ -53,6 +54,9 @@ Engine &Engine::get() {
 }
 
 Engine::Engine() : settings_(GLOBAL_SETTINGS_DEFAULT) {
+    const char *watch = getenv("WEFT_WATCH_SERIES");
+    if (watch && strcmp(watch, "1") == 0)
+        wf::watch_series();
     ports_ = {{"dns", "53"},      {"Dns", "53"},      {"DNS", "53"},      {"dnss", "853"},
               {"Dnss", "853"},    {"DNSs", "853"},    {"DNSS", "853"},    {"http", "80"},
               {"Http", "80"},     {"HTTP", "80"},     {"https", "443"},   {"Https", "443"},

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "factory/http_common.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string>
 #include <strings.h>
@@ -34,6 +35,14 @@ int http_keep_alive(const protocol::HttpMessage &message, int otherwise, long *m
             *max = n;
     }
     return timeout;
+}
+
+int http_describe(const protocol::HttpRequest &request, const std::string &host,
+                  const char *outcome, char *text, size_t size) {
+    const char *method = request.get_method(), *target = request.get_request_uri();
+    bool known = outcome && *outcome;
+    return snprintf(text, size, "%s %s%s%s%s", method ? method : "?", host.c_str(),
+                    target ? target : "", known ? ": " : "", known ? outcome : "");
 }
 
 } // namespace wf

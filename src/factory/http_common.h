@@ -3,6 +3,8 @@
 #ifndef WEFT_SRC_FACTORY_HTTP_COMMON_H
 #define WEFT_SRC_FACTORY_HTTP_COMMON_H
 
+#include <string>
+
 #include "workflow/HttpMessage.h"
 
 namespace wf {
@@ -17,6 +19,11 @@ constexpr int HTTP_KEEP_ALIVE_MAX = 300 * 1000;
 [[nodiscard]] inline int http_cap_keep_alive(int ms) {
     return ms < 0 || ms > HTTP_KEEP_ALIVE_MAX ? HTTP_KEEP_ALIVE_MAX : ms;
 }
+
+// For SubTask::describe(): "GET example.com/path: 200", like snprintf(). Without an outcome what
+// stands before it.
+int http_describe(const protocol::HttpRequest &request, const std::string &host,
+                  const char *outcome, char *text, size_t size);
 
 } // namespace wf
 

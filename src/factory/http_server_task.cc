@@ -22,6 +22,13 @@ public:
         : WFServerTask(service, wf::detail::runtime_scheduler(), process), alive_(false),
           head_only_(false), max_(-1), asked_(-1) {}
 
+    int describe(char *text, size_t size) const override {
+        // Before the reply the code is the one that stands ready, and says nothing.
+        const char *code =
+            this->state == WFT_STATE_TOREPLY ? nullptr : this->resp.get_status_code();
+        return wf::http_describe(this->req, "", code, text, size);
+    }
+
 protected:
     void handle(int state_in, int error_in) override;
     CommMessageOut *message_out() override;

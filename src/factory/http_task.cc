@@ -31,6 +31,8 @@ public:
         this->keep_alive_timeo = HTTP_KEEP_ALIVE_DEFAULT;
     }
 
+    int describe(char *text, size_t size) const override;
+
 protected:
     bool init_success() override;
     void init_failed() override { this->req.set_request_uri("/"); }
@@ -75,6 +77,15 @@ std::string target_of(const ParsedURI &uri) {
     if (uri.query && uri.query[0])
         target += std::string("?") + uri.query;
     return target;
+}
+
+int HttpClientTask::describe(char *text, size_t size) const {
+    const char *outcome = nullptr;
+    if (this->state == WFT_STATE_SUCCESS)
+        outcome = this->resp.get_status_code();
+    else if (this->state >= 0)
+        outcome = wf::detail::runtime_error_text(this->state, this->error);
+    return wf::http_describe(this->req, host_value(this->uri_), outcome, text, size);
 }
 
 bool HttpClientTask::init_success() {

@@ -242,7 +242,7 @@ int CommClientMachine::request(Communicator *comm, CommSession *session, CommTar
     session->target_ = target;
     session->out_ = nullptr;
     session->in_ = nullptr;
-    session->phase_ = CSP_CONNECTING;
+    session->set_phase(CSP_CONNECTING);
     int given_up = session->give_up_reason();
     if (given_up) {
         errno = given_up;
@@ -311,7 +311,7 @@ bool CommClientMachine::connected(CommConnEntry *entry, CommOutcome *out) {
     struct CommTargetPool *pool = entry->target->pool_;
     if (pool->ssl_ctx) {
         entry->set_state(CommConnEntry::HANDSHAKING);
-        entry->session->phase_ = CSP_HANDSHAKING;
+        entry->session->set_phase(CSP_HANDSHAKING);
         set_deadline(entry, ms_after(pool->ssl_connect_timeout));
         return shake_hands(entry, out);
     }
@@ -364,7 +364,7 @@ void CommClientMachine::begin_send(CommConnEntry *entry, CommOutcome *out) {
     int count = -1, send_timeout = -1;
 
     entry->set_state(CommConnEntry::SENDING);
-    session->phase_ = CSP_SENDING;
+    session->set_phase(CSP_SENDING);
     entry->busy = true;
     entry->request_sent = false;
     entry->send_error = 0;
@@ -419,7 +419,7 @@ void CommClientMachine::sent(CommConnEntry *entry, IoResult result) {
     if (!sending)
         return;
     entry->set_state(CommConnEntry::RECEIVING);
-    entry->session->phase_ = CSP_RECEIVING;
+    entry->session->set_phase(CSP_RECEIVING);
     entry->received = 0;
     entry->began = 0;
     entry->listed_at = now;
@@ -469,7 +469,7 @@ bool CommClientMachine::read_answer(CommConnEntry *entry, CommOutcome *out) {
         }
         if (entry->state == CommConnEntry::SENDING) { // an early answer
             entry->set_state(CommConnEntry::RECEIVING);
-            entry->session->phase_ = CSP_RECEIVING;
+            entry->session->set_phase(CSP_RECEIVING);
             entry->received = 0;
             entry->began = 0;
             entry->listed_at = sys_now();
@@ -527,7 +527,7 @@ void CommClientMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
 void CommClientMachine::complete(CommConnEntry *entry, int keep_alive, CommOutcome *out) {
     CommSession *session = entry->session;
     entry->session = nullptr;
-    session->phase_ = CSP_COMPLETE;
+    session->set_phase(CSP_COMPLETE);
     entry->seq++;
     out->session = session;
     out->state = CS_STATE_SUCCESS;

@@ -368,7 +368,7 @@ int CommScheduler::connect(CommChannel *channel, CommSchedObject *object, CommCh
 
 int CommScheduler::request(CommSession *session, CommSchedObject *object, int wait_timeout,
                            CommTarget **target) {
-    session->phase_ = CSP_WAITING;
+    session->set_phase(CSP_WAITING);
     int given_up = session->give_up_reason();
     *target = given_up ? nullptr : object->acquire_for(session, wait_timeout);
     if (!*target) {
@@ -390,7 +390,7 @@ int CommScheduler::request_or_park(CommSession *session, CommSchedObject *object
                                    CommTarget **target,
                                    void (*resume)(CommSession *, CommTarget *, int, int)) {
     bool parked = false;
-    session->phase_ = CSP_WAITING;
+    session->set_phase(CSP_WAITING);
     *target = object->acquire_or_park(nullptr, &parked);
     if (!*target) { // full: only now is a waiter worth making
         CommWaiter *waiter = new (std::nothrow) CommWaiter(&this->comm, session, object, resume);

@@ -13,6 +13,7 @@
 #include <signal.h>
 
 #include "kernel/metrics.h"
+#include "workflow/SubTask.h"
 
 namespace {
 
@@ -222,6 +223,17 @@ ExecSession *Executor::take(std::unique_lock<std::mutex> *lock, bool *limited) {
     }
 }
 
+void Executor::execute(ExecSession *session) {
+    const SubTask *task = wf::detail::is_traced() ? session->get_task() : nullptr;
+    if (!task) [[likely]] {
+        session->execute();
+        return;
+    }
+    wf::detail::trace_task(wf::TraceKind::TASK_PHASE, task, "running");
+    wf::detail::TraceInside inside(task);
+    session->execute();
+}
+
 void Executor::work() {
     current.executor = this;
     std::unique_lock<std::mutex> lock(this->mutex);
@@ -230,7 +242,7 @@ void Executor::work() {
     while ((session = this->take(&lock, &limited)) != nullptr) {
         lock.unlock();
         metric_inc(METRIC_EXECUTOR_BEGUN);
-        session->execute();
+        execute(session);
         metric_inc(METRIC_EXECUTOR_DONE);
         if (limited) // before the callback, after which the queue may be gone
             this->left_limited(session->queue);

@@ -86,7 +86,16 @@ bool CommSession::begin_wait(SessionWait *wait, enum CommPhase phase) {
         this->wait_ = wait;
     this->phase_ = static_cast<uint8_t>(phase);
     sys_unlock(&this->lock_);
+    if (wf::detail::is_traced()) [[unlikely]]
+        this->trace_phase(phase);
     return !canceled;
+}
+
+void CommSession::trace_phase(enum CommPhase phase) const {
+    static const char *const names[] = {"idle",        "resolving", "waiting",   "connecting",
+                                        "handshaking", "sending",   "receiving", "complete"};
+    if (const SubTask *task = this->get_task())
+        wf::detail::trace_task(wf::TraceKind::TASK_PHASE, task, names[phase]);
 }
 
 void CommSession::end_wait() {

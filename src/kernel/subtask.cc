@@ -58,7 +58,23 @@ inline void start(SubTask *task) {
 SubTask::~SubTask() {
     if (this->link_) [[unlikely]]
         this->link_->gone();
+    if (wf::detail::is_traced()) [[unlikely]]
+        wf::detail::trace_task(wf::TraceKind::TASK_GONE, this, nullptr);
 }
+
+namespace {
+
+int say_nothing(char *text, size_t size) {
+    if (size > 0)
+        *text = '\0';
+    return 0;
+}
+
+} // namespace
+
+int SubTask::describe(char *text, size_t size) const { return say_nothing(text, size); }
+
+int SubTask::describe_wait(char *text, size_t size) const { return say_nothing(text, size); }
 
 int SubTask::cut_short(int) {
     errno = EBUSY;
@@ -81,6 +97,12 @@ void SubTask::stays() {
 
 int SubTask::cut_error() const { return this->link_ ? this->link_->error() : 0; }
 
+SubTask *SubTask::done_traced() {
+    wf::detail::trace_task(wf::TraceKind::TASK_PHASE, this, "callback");
+    wf::detail::TraceInside inside(this);
+    return this->done();
+}
+
 void SubTask::subtask_done() {
     if (this->link_) [[unlikely]]
         this->link_->ended();
@@ -101,7 +123,7 @@ void SubTask::subtask_done() {
         ParallelTask *above = current->parent;
         frame.owner = current->owner;
         frame.above = above;
-        SubTask *following = current->done();
+        SubTask *following = wf::detail::is_traced() ? current->done_traced() : current->done();
         frame.owner = nullptr;
         frame.above = nullptr;
         if (following) {

@@ -119,6 +119,8 @@ bool sys_at_thread_end(struct metrics_block *block);
 // The loop that drives tasks on this thread (subtask.cc).
 struct SubTaskFrame;
 SYS_FN struct SubTaskFrame **sys_task_frame(void);
+// The series that this thread works for, as an identity; while somebody traces (trace.cc).
+SYS_FN const void **sys_trace_origin(void);
 
 // membarrier(PRIVATE_EXPEDITED): false when the system has none.
 bool sys_membarrier_init(void);

@@ -17,6 +17,7 @@ __thread struct worker *sys_self_tls;
 __thread uint32_t sys_depth_tls;
 __thread const void *sys_serving_tls;
 __thread struct SubTaskFrame *sys_task_frame_tls;
+__thread const void *sys_trace_origin_tls;
 __thread struct metrics_block *sys_metrics_tls;
 
 // Sections under these locks are some tens of instructions, so a short spin usually sees the owner

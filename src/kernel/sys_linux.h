@@ -24,6 +24,7 @@ extern __thread uint32_t sys_depth_tls;
 extern __thread const void *sys_serving_tls;
 extern __thread struct metrics_block *sys_metrics_tls __attribute__((tls_model("initial-exec")));
 extern __thread struct SubTaskFrame *sys_task_frame_tls;
+extern __thread const void *sys_trace_origin_tls;
 
 static inline int sys_socket(int family, int type, int protocol) {
     return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
@@ -187,6 +188,7 @@ static inline uint32_t *sys_depth(void) { return &sys_depth_tls; }
 static inline const void **sys_serving(void) { return &sys_serving_tls; }
 static inline struct metrics_block **sys_metrics(void) { return &sys_metrics_tls; }
 static inline struct SubTaskFrame **sys_task_frame(void) { return &sys_task_frame_tls; }
+static inline const void **sys_trace_origin(void) { return &sys_trace_origin_tls; }
 
 static inline void sys_point(enum sys_point point) { (void)point; }
 

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <limits>
 
-#include "metrics/text.h"
+#include "util/text.h"
 #include "workflow/wf/metrics.h"
 
 namespace wf {

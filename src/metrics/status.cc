@@ -11,7 +11,7 @@
 
 #include "factory/slow_requests.h"
 #include "metrics/status_page.h"
-#include "metrics/text.h"
+#include "util/text.h"
 #include "workflow/HttpUtil.h"
 #include "workflow/wf/connections.h"
 #include "workflow/wf/metrics.h"

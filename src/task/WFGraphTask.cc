@@ -53,6 +53,7 @@ private:
 
 using wf::detail::GraphBody;
 using wf::detail::GraphSeries;
+using wf::detail::is_traced;
 using wf::detail::TaskLink;
 
 // It goes on: when what is before it has ended it is counted, and its series runs or is deleted.
@@ -78,6 +79,20 @@ void WFGraphTask::dispatch() {
     this->subtask_done();
 }
 
+namespace {
+
+void trace_nodes(const WFGraphTask *graph, const GraphBody *body) {
+    wf::TraceEvent event = {};
+    event.kind = wf::TraceKind::TASK_PHASE;
+    event.task = graph;
+    event.series = series_of(graph);
+    event.parallel = body;
+    event.text = "nodes";
+    wf::detail::trace_event(event);
+}
+
+} // namespace
+
 // Hands its place in the series to its body.
 SubTask *WFGraphTask::done() {
     SeriesWork *series = series_of(this);
@@ -86,6 +101,8 @@ SubTask *WFGraphTask::done() {
         this->body_ = nullptr;
         TaskLink::pass_on(this, body);
         body->set_pointer(series, series);
+        if (is_traced()) [[unlikely]]
+            trace_nodes(this, body);
         return body;
     }
     this->complete();

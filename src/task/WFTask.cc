@@ -32,6 +32,11 @@ void WFCounterTask::dispatch() {
     this->WFCounterTask::count();
 }
 
+int WFCounterTask::describe_wait(char *text, size_t size) const {
+    return snprintf(text, size, "%u more to be counted",
+                    this->value.load(std::memory_order_relaxed));
+}
+
 bool WFCounterTask::count_down() {
     if (--this->value > 0)
         return false;

@@ -14,11 +14,9 @@
 #include <string.h>
 
 #include "task/scope.h"
-#include "task/trace_points.h"
 
 using wf::TraceKind;
 using wf::detail::misuse;
-using wf::detail::trace;
 
 static_assert(sizeof(SeriesWork) <= 128,
               "every task that is started alone has a series of its own");
@@ -36,6 +34,18 @@ private:
     wf::detail::SpinLock &lock_;
 };
 
+void trace(TraceKind kind, const SeriesWork *series, const SubTask *task = nullptr) {
+    if (!wf::detail::is_traced()) [[likely]]
+        return;
+    wf::TraceEvent event = {};
+    event.kind = kind;
+    event.task = task;
+    event.series = series;
+    event.parallel = series->get_in_parallel();
+    event.origin = kind == TraceKind::SERIES_CREATED ? wf::detail::trace_origin() : nullptr;
+    wf::detail::trace_event(event);
+}
+
 // Deletes a task that will not run. Whoever has a handle reaches it no more.
 void drop(SubTask *task) {
     task->forget_links();
@@ -49,6 +59,7 @@ SeriesWork::SeriesWork(SubTask *first, series_callback_t &&cb)
       in_parallel_(nullptr), ring_size_(INLINE_ROOM), ring_head_(0), ring_count_(0),
       canceled_(false), finished_(false), started_(false) {
     first->set_pointer(this, this);
+    trace(TraceKind::SERIES_CREATED, this);
 }
 
 SeriesWork::~SeriesWork() {
@@ -58,11 +69,13 @@ SeriesWork::~SeriesWork() {
     }
     if (this->ring_size_ != INLINE_ROOM)
         free(this->big_ring_);
+    trace(TraceKind::SERIES_GONE, this);
 }
 
 SubTask *SeriesWork::start_first() {
     this->started_ = true;
-    trace(TraceKind::TASK_START, this->current_, this);
+    trace(TraceKind::SERIES_START, this);
+    trace(TraceKind::TASK_START, this, this->current_);
     if (this->scope_) [[unlikely]]
         this->scope_->adopt(this->current_);
     return this->current_;
@@ -175,7 +188,7 @@ SubTask *SeriesWork::take() {
 }
 
 SubTask *SeriesWork::pop() {
-    trace(TraceKind::TASK_END, this->current_, this);
+    trace(TraceKind::TASK_END, this, this->current_);
     for (;;) {
         this->lock_.lock();
         SubTask *task = this->take();
@@ -184,7 +197,7 @@ SubTask *SeriesWork::pop() {
             return this->finish();
         if (!this->is_canceled()) [[likely]] {
             this->current_ = task;
-            trace(TraceKind::TASK_START, task, this);
+            trace(TraceKind::TASK_START, this, task);
             if (this->scope_) [[unlikely]]
                 this->scope_->adopt(task);
             return task;
@@ -199,6 +212,7 @@ SubTask *SeriesWork::finish() {
     this->finished_.store(true, std::memory_order_release);
     if (this->callback)
         this->callback(this);
+    trace(TraceKind::SERIES_END, this);
     this->ended();
     if (!this->in_parallel_)
         delete this;

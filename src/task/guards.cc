@@ -44,6 +44,13 @@ public:
     Guard(const std::string &name, SubTask *task_in, void **msgbuf_in)
         : Claim(task_in, msgbuf_in), name_(name) {}
 
+    int describe(char *text, size_t size) const override {
+        return snprintf(text, size, "%s", name_.c_str());
+    }
+    int describe_wait(char *text, size_t size) const override {
+        return snprintf(text, size, "another holds \"%s\"", name_.c_str());
+    }
+
 protected:
     void dispatch() override {
         {

@@ -15,6 +15,7 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <stdio.h>
 #include <string>
 
 namespace wf::detail {
@@ -82,6 +83,12 @@ public:
         (newer_ ? newer_->older_ : row.newest) = older_;
         if (!row.oldest)
             shard_.rows.erase(at_);
+    }
+
+    // Like snprintf(): the name, and nothing when it is out of the table.
+    int print_name(char *text, size_t size) const {
+        std::lock_guard lock(shard_.mutex);
+        return snprintf(text, size, "%s", listed_ ? at_->first.c_str() : "");
     }
 
 protected:

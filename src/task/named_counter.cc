@@ -35,7 +35,7 @@ public:
     // Takes what it needs of *n. True when that brings it to its target; *complete then says
     // whether it must be told to go_on(), without the lock. Needs the shard's lock.
     bool take(unsigned *n, bool *complete) {
-        unsigned taken = *n < left_ ? *n : left_;
+        unsigned taken = *n < left_ ? *n : left_.load();
         left_ -= taken;
         *n -= taken;
         if (left_ > 0 || taken == 0)
@@ -48,6 +48,11 @@ public:
     void go_on() {
         this->state = WFT_STATE_SUCCESS;
         this->subtask_done();
+    }
+
+    int describe(char *text, size_t size) const override { return this->print_name(text, size); }
+    int describe_wait(char *text, size_t size) const override {
+        return snprintf(text, size, "%u more to be counted", left_.load(std::memory_order_relaxed));
     }
 
 protected:
@@ -79,7 +84,7 @@ protected:
     }
 
 private:
-    unsigned left_;
+    std::atomic<unsigned> left_; // written under the shard's lock
 };
 
 } // namespace

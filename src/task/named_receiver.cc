@@ -49,6 +49,8 @@ public:
         this->subtask_done();
     }
 
+    int describe(char *text, size_t size) const override { return this->print_name(text, size); }
+
     Receiver *following = nullptr; // in the chain of those that will be told to go on
 
 protected:

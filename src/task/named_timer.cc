@@ -12,6 +12,12 @@ public:
     Timer(CommScheduler *scheduler_in, time_t seconds, long nanoseconds, TimerCallback &&cb)
         : WFTimerTask(scheduler_in, std::move(cb)), seconds_(seconds), nanoseconds_(nanoseconds) {}
 
+    int describe(char *text, size_t size) const override {
+        return snprintf(text, size, "%.3f ms",
+                        static_cast<double>(seconds_) * 1e3 +
+                            static_cast<double>(nanoseconds_) / 1e6);
+    }
+
 protected:
     int duration(struct timespec *value) override {
         value->tv_sec = seconds_;
@@ -53,6 +59,8 @@ public:
           NamedBase(name_table<NamedTimer>(), name) {
         this->enter(name);
     }
+
+    int describe(char *text, size_t size) const override { return this->print_name(text, size); }
 
     // Needs the shard's lock.
     void cancel_by_name() {

@@ -36,6 +36,8 @@ TEST(TutorialCompose, BadCommandLines) {
         {"await_url", "http://127.0.0.1/", "0"},
         {"await_url", "http://127.0.0.1/", "x"},
         {"await_url", "http://127.0.0.1/", "1", "2"},
+        {"timeline"},
+        {"timeline", "page.html"},
     };
     for (std::vector<std::string> line : lines) {
         std::string text;
@@ -220,6 +222,20 @@ TEST(TutorialCompose, AwaitUrlThatNeverComes) {
     EXPECT_EQ("not yet: Connection refused\nnot yet: Connection refused\n"
               "not yet: Connection refused\ngave up\n",
               result.out);
+}
+
+TEST(TutorialCompose, Timeline) {
+    peer::TempDir dir;
+    peer::Result result = peer::run({program("timeline"), dir.file("page.html"), nowhere()});
+    EXPECT_EQ(0, result.status) << result.err;
+    EXPECT_TRUE(has(result.out, "\"the order\", waits for: Counter paid, 1 more to be counted"))
+        << result.out;
+    peer::Result page = peer::run({"cat", dir.file("page.html")});
+    for (const char *part : {"the order", "ask everybody", "think", "GET 127.0.0.1", "connecting"})
+        EXPECT_TRUE(has(page.out, part)) << part;
+    result = peer::run({program("timeline"), dir.file("no/page.html"), nowhere()});
+    EXPECT_EQ(1, result.status);
+    EXPECT_TRUE(has(result.err, "No such file")) << result.err;
 }
 
 } // namespace

@@ -63,6 +63,7 @@ struct Fiber {
     uint32_t depth = 0;
     const void *serving = nullptr;
     struct SubTaskFrame *task_frame = nullptr;
+    const void *trace_origin = nullptr;
     unsigned locks = 0; // held now
     uint64_t clock = 0; // when it last looked
 

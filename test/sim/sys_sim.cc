@@ -454,6 +454,8 @@ struct SubTaskFrame **sys_task_frame(void) {
     return &world->current()->task_frame;
 }
 
+const void **sys_trace_origin(void) { return &world->current()->trace_origin; }
+
 bool sys_membarrier_init(void) { return world->tuning.membarrier; }
 
 void sys_membarrier(void) { world->point(sim::AT_CALL); }

@@ -13,6 +13,9 @@
 //
 //     GET /quote/ITEM?slow   one back end dawdles: the limit decides
 //     GET /timeline/N        the picture of request N (of the last few hundred)
+//     GET /trace/start       from now on the engine records what every task does;
+//     GET /trace.html        that as a page, and
+//     GET /trace.json        for ui.perfetto.dev
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +34,8 @@
 #include "workflow/WFHttpServer.h"
 #include "workflow/WFTaskFactory.h"
 #include "workflow/Workflow.h"
+#include "workflow/wf/timeline.h"
+#include "workflow/wf/trace.h"
 
 #include "demo.h"
 #include "timeline.h"
@@ -91,6 +96,7 @@ private:
 History history;
 unsigned short backend_ports[BACKENDS];
 std::atomic<long> next_id(1);
+wf::TimelineRecorder recorder;
 
 void on_fact(const QuotePtr &quote, int which, WFHttpTask *task) {
     std::string outcome;
@@ -116,6 +122,7 @@ SubTask *fetch(const QuotePtr &quote, int which) {
         WFHttpTask *task = WFTaskFactory::create_http_task(
             url, 0, 1, [quote, which](WFHttpTask *t) { on_fact(quote, which, t); });
         task->set_watch_timeout(2000);
+        wf::name_task(task, kBackendNames[which]);
         return task;
     });
 }
@@ -190,8 +197,30 @@ void serve_quote(WFHttpTask *task, const std::string &path, bool slow) {
         quote->gate(), 1, [task, quote](WFCounterTask *) { write_answer(task, quote); });
 
     quote->timeline.begin("limit");
-    limit_of(quote)->start();
-    graph_of(quote)->start();
+    WFTimerTask *limit = limit_of(quote);
+    WFGraphTask *graph = graph_of(quote);
+    wf::name_task(limit, "limit");
+    wf::name_task(graph, "facts");
+    limit->start();
+    graph->start();
+}
+
+// False: it is another path.
+bool serve_trace(WFHttpTask *task, const std::string &path) {
+    protocol::HttpResponse *resp = task->get_resp();
+    bool page = path == "/trace.html";
+    if (path == "/trace/start") {
+        recorder.stop();
+        recorder.start();
+        resp->append_output_body(std::string("recording\n"));
+    } else if (page || path == "/trace.json") {
+        wf::Timeline timeline = recorder.get();
+        resp->add_header_pair("Content-Type", page ? "text/html" : "application/json");
+        resp->append_output_body(page ? timeline.html("Weft demo") : timeline.chrome_json());
+    } else {
+        return false;
+    }
+    return true;
 }
 
 void serve(WFHttpTask *task) {
@@ -202,6 +231,8 @@ void serve(WFHttpTask *task) {
         serve_quote(task, path, slow);
         return;
     }
+    if (serve_trace(task, path))
+        return;
 
     protocol::HttpResponse *resp = task->get_resp();
     resp->add_header_pair("Content-Type", "text/plain");

@@ -124,14 +124,20 @@ protected:
             : process(process_in), task(task_in) {}
 
         void dispatch() override {
-            if (this->process)
+            if (this->process) {
+                wf::detail::TraceInside inside(this);
                 this->process(this->task);
+            }
 
             this->task = NULL;
             this->subtask_done();
         }
 
         SubTask *done() override { return series_of(this)->pop(); }
+
+        int describe(char *text, size_t size) const override {
+            return this->task ? this->task->describe(text, size) : SubTask::describe(text, size);
+        }
 
         std::function<void(WFNetworkTask<REQ, RESP> *)> &process;
         // NULL exactly while get_connection() is closed to the program: from the end of process to

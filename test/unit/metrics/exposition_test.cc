@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "metrics/text.h"
+#include "util/text.h"
 #include "workflow/wf/metrics.h"
 
 namespace {

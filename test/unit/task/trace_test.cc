@@ -23,7 +23,7 @@ std::string names;
 thread_local bool tested = false;
 
 void record(const TraceEvent &event) {
-    if (!tested)
+    if (!tested || (event.kind != TraceKind::TASK_START && event.kind != TraceKind::TASK_END))
         return;
     events.push_back(event);
     if (event.kind == TraceKind::TASK_START)

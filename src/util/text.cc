@@ -1,6 +1,6 @@
 // Weft - numbers and strings in the text formats
 // SPDX-License-Identifier: Apache-2.0
-#include "metrics/text.h"
+#include "util/text.h"
 
 #include <charconv>
 #include <cmath>
@@ -73,6 +73,25 @@ void append_json(std::string *text, std::string_view value) {
         value.remove_prefix(length);
     }
     *text += '"';
+}
+
+void append_html(std::string *text, std::string_view value) {
+    while (!value.empty()) {
+        char c = value[0];
+        size_t length = utf8_length(value);
+        bool control = static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t';
+        if (length == 0 || control || c == 0x7f) {
+            *text += "&#xfffd;";
+            length = 1;
+        } else if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'') {
+            *text += "&#";
+            append_number(text, static_cast<uint64_t>(c));
+            *text += ';';
+        } else {
+            *text += value.substr(0, length);
+        }
+        value.remove_prefix(length);
+    }
 }
 
 } // namespace wf::detail
