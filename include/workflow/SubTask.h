@@ -6,6 +6,7 @@
 #include <atomic>
 #include <stddef.h>
 
+#include "detail/context_list.h"
 #include "detail/trace_points.h"
 
 class CommSession;
@@ -13,6 +14,7 @@ class ParallelTask;
 
 namespace wf {
 namespace detail {
+class ContextAccess;
 class TaskLink;
 } // namespace detail
 } // namespace wf
@@ -105,12 +107,14 @@ private:
     SubTask *done_traced();
 
     friend class ParallelTask;
+    friend class wf::detail::ContextAccess;
     friend class wf::detail::TaskLink;
     friend class SubTaskDriver;
     ParallelTask *parent;
     void *pointer;
     const SubTaskOwner *owner;
-    wf::detail::TaskLink *link_; // when somebody outside may reach it
+    wf::detail::TaskLink *link_;       // when somebody outside may reach it
+    wf::detail::ContextList contexts_; // wf/context.h
 };
 
 // Starts its children together and ends when the last of them has.

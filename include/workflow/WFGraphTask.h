@@ -3,6 +3,7 @@
 #ifndef WEFT_WFGRAPHTASK_H
 #define WEFT_WFGRAPHTASK_H
 
+#include <atomic>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -11,19 +12,27 @@
 #include "Workflow.h"
 
 namespace wf {
+class GraphGrowth;
+
 namespace detail {
 class GraphBody;
+class GraphEdges;
 class GraphSeries;
+class NodeExtra;
 } // namespace detail
 } // namespace wf
 
 // A node of a graph: counts those before it, then lets its task run in a series of its own, and
 // when that series has ended counts at each of those behind it. When it was canceled, so are
-// theirs.
+// theirs. Edges with a condition, data along edges, and nodes that are added while the graph runs
+// are in wf/graph.h.
 class WFGraphNode : protected WFCounterTask {
 public:
-    // An edge to `node`. Before the graph is started.
+    // An edge to `node`. Before the graph is started, or as a part of its growth.
     void precede(WFGraphNode &node) {
+        if (this->extra_.load(std::memory_order_acquire) ||
+            node.extra_.load(std::memory_order_acquire))
+            this->check_edge(node);
         node.value++;
         this->successors.push_back(&node);
     }
@@ -36,11 +45,21 @@ protected:
 
     std::vector<WFGraphNode *> successors;
 
-    WFGraphNode() : WFCounterTask(0, nullptr) {}
-    ~WFGraphNode() override {}
+    WFGraphNode() : WFCounterTask(0, nullptr), extra_(NULL) {}
+    ~WFGraphNode() override;
+
+private:
+    // Stops the program when the edge cannot be: of the growth of a graph.
+    void check_edge(const WFGraphNode &node) const;
+
+    // What wf/graph.h adds; NULL as long as it adds nothing. Owned.
+    std::atomic<wf::detail::NodeExtra *> extra_;
 
     friend class WFGraphTask;
+    friend class wf::GraphGrowth;
+    friend class wf::detail::GraphEdges;
     friend class wf::detail::GraphSeries;
+    friend class wf::detail::NodeExtra;
 };
 
 // So that edges read a-->b, b<--a and a-->b-->c.
@@ -81,7 +100,7 @@ protected:
     ~WFGraphTask() override;
 
 private:
-    void complete();
+    void tell_end();
 
     wf::detail::GraphBody *body_; // NULL without nodes, and when it has been dispatched
     friend class wf::detail::GraphBody;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "SubTask.h"
+#include "detail/context_list.h"
 #include "detail/task_mark.h"
 #include "detail/task_support.h"
 
@@ -113,34 +114,46 @@ private:
 
     SubTask *start_first();
     SubTask *take() WEFT_TSA(requires_capability(lock_));
+    bool is_full() const WEFT_TSA(requires_capability(lock_)) {
+        return this->has_many_ || this->few_count_ == FEW;
+    }
+    void push_many(SubTask *task, bool front) WEFT_TSA(requires_capability(lock_));
+    SubTask *take_many() WEFT_TSA(requires_capability(lock_));
     void grow() WEFT_TSA(requires_capability(lock_));
     SubTask *finish();
-    SubTask **ring() {
-        return this->ring_size_ == INLINE_ROOM ? this->inline_ring_ : this->big_ring_;
-    }
 
-    enum { INLINE_ROOM = 4 };
+    enum { FEW = 4 };
+    // A ring whose size is a power of two.
+    struct Ring {
+        SubTask **tasks;
+        unsigned size;
+        unsigned head;
+        unsigned count;
+    };
 
     // Before the start the first task. Then the one that runs, as an identity only: it may be gone.
     SubTask *current_;
     wf::detail::SeriesScope *scope_; // if it can be cut; owned
     SubTask *last_;
     const ParallelTask *in_parallel_;
-    // A ring of the tasks that wait; its size is a power of two. Under the lock, like last_.
-    unsigned ring_size_;
-    unsigned ring_head_;
-    unsigned ring_count_;
+    wf::detail::ContextList contexts_; // wf/context.h
     wf::detail::SpinLock lock_;
     std::atomic<bool> canceled_;
     std::atomic<bool> finished_;
     bool started_;
+    // The tasks that wait: a ring of FEW places, and from when these did not suffice another. Under
+    // the lock, like last_.
+    bool has_many_;
+    unsigned char few_head_;
+    unsigned char few_count_;
     union {
-        SubTask *inline_ring_[INLINE_ROOM]; // as long as that is its size
-        SubTask **big_ring_;
+        SubTask *few_[FEW];
+        Ring many_;
     };
 
     friend class ParallelWork;
     friend class WFModuleTask;
+    friend class wf::detail::ContextAccess;
     friend class wf::detail::SeriesScope;
     friend class Workflow;
     friend void wf::detail::series_prepend(SeriesWork *series, SubTask *task);
@@ -206,6 +219,10 @@ protected:
     ParallelWork(parallel_callback_t &&cb);
     ParallelWork(SeriesWork *const all_series[], size_t n, parallel_callback_t &&cb);
     ~ParallelWork() override;
+
+    // Starts one more series on this thread while the parallel runs. By a callback within it, so
+    // that it cannot end meanwhile. The series is not among those that it deletes.
+    void start_late(SeriesWork *series);
 
 private:
     void reserve(size_t n);

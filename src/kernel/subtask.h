@@ -16,6 +16,13 @@ public:
             task->subtask_done();
     }
 
+    // One more child of a parallel that runs, to be dispatched by whoever calls. By a callback
+    // within the parallel, which therefore cannot end meanwhile.
+    static void add_child(ParallelTask *parallel, SubTask *child) {
+        parallel->nleft.fetch_add(1);
+        child->parent = parallel;
+    }
+
 private:
     static void run_job(struct weft_job *job);
 

@@ -2,11 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Built by one thread, then dispatched; from then on it does not change until the last series has
-// ended, on whose thread done() runs. The pointers to first tasks, which ParallelTask dispatches,
+// ended, on whose thread done() runs. A series that is started late is only counted. The pointers to first tasks, which ParallelTask dispatches,
 // and those to the series share one block.
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/subtask.h"
 #include "task/scope.h"
 
 using wf::detail::CutGroup;
@@ -83,6 +84,15 @@ void ParallelWork::dispatch() {
     for (size_t i = 0; i < this->subtasks_nr; i++)
         this->subtasks[i] = this->all_series_[i]->start_first();
     this->ParallelTask::dispatch();
+}
+
+void ParallelWork::start_late(SeriesWork *series) {
+    series->set_in_parallel(this);
+    if (CutGroup *group = TaskLink::children_of(this))
+        SeriesScope::enter(series, group);
+    SubTask *first = series->start_first();
+    SubTaskDriver::add_child(this, first);
+    SubTask::start_task(first);
 }
 
 SubTask *ParallelWork::done() {

@@ -23,10 +23,12 @@ static_assert(sizeof(SeriesWork) <= 128,
 
 namespace {
 
-class [[nodiscard]] Guard {
+class [[nodiscard]] WEFT_TSA(scoped_lockable) Guard {
 public:
-    explicit Guard(wf::detail::SpinLock &lock) : lock_(lock) { lock_.lock(); }
-    ~Guard() { lock_.unlock(); }
+    explicit Guard(wf::detail::SpinLock &lock) WEFT_TSA(acquire_capability(lock)) : lock_(lock) {
+        lock_.lock();
+    }
+    ~Guard() WEFT_TSA(release_capability()) { lock_.unlock(); }
     Guard(const Guard &) = delete;
     Guard &operator=(const Guard &) = delete;
 
@@ -56,8 +58,8 @@ void drop(SubTask *task) {
 
 SeriesWork::SeriesWork(SubTask *first, series_callback_t &&cb)
     : context(nullptr), callback(std::move(cb)), current_(first), scope_(nullptr), last_(nullptr),
-      in_parallel_(nullptr), ring_size_(INLINE_ROOM), ring_head_(0), ring_count_(0),
-      canceled_(false), finished_(false), started_(false) {
+      in_parallel_(nullptr), canceled_(false), finished_(false), started_(false), has_many_(false),
+      few_head_(0), few_count_(0) {
     first->set_pointer(this, this);
     trace(TraceKind::SERIES_CREATED, this);
 }
@@ -67,8 +69,8 @@ SeriesWork::~SeriesWork() {
         this->scope_->leave();
         this->scope_->unref();
     }
-    if (this->ring_size_ != INLINE_ROOM)
-        free(this->big_ring_);
+    if (this->has_many_) [[unlikely]]
+        free(this->many_.tasks);
     trace(TraceKind::SERIES_GONE, this);
 }
 
@@ -115,24 +117,35 @@ void SeriesWork::dismiss_recursive() {
 
 void SeriesWork::push_back(SubTask *task) {
     task->set_pointer(this, this);
-    this->lock_.lock();
-    if (this->ring_count_ == this->ring_size_) [[unlikely]]
-        this->grow();
-    unsigned at = (this->ring_head_ + this->ring_count_) & (this->ring_size_ - 1);
-    this->ring()[at] = task;
-    this->ring_count_++;
-    this->lock_.unlock();
+    Guard guard(this->lock_);
+    if (this->is_full()) [[unlikely]] {
+        this->push_many(task, false);
+        return;
+    }
+    this->few_[(this->few_head_ + this->few_count_) & (FEW - 1)] = task;
+    this->few_count_++;
 }
 
 void SeriesWork::push_front(SubTask *task) {
     task->set_pointer(this, this);
-    this->lock_.lock();
-    if (this->ring_count_ == this->ring_size_) [[unlikely]]
+    Guard guard(this->lock_);
+    if (this->is_full()) [[unlikely]] {
+        this->push_many(task, true);
+        return;
+    }
+    this->few_head_ = (this->few_head_ - 1) & (FEW - 1);
+    this->few_[this->few_head_] = task;
+    this->few_count_++;
+}
+
+void SeriesWork::push_many(SubTask *task, bool front) {
+    if (!this->has_many_ || this->many_.count == this->many_.size)
         this->grow();
-    this->ring_head_ = (this->ring_head_ - 1) & (this->ring_size_ - 1);
-    this->ring()[this->ring_head_] = task;
-    this->ring_count_++;
-    this->lock_.unlock();
+    Ring &ring = this->many_;
+    if (front)
+        ring.head = (ring.head - 1) & (ring.size - 1);
+    ring.tasks[(ring.head + (front ? 0 : ring.count)) & (ring.size - 1)] = task;
+    ring.count++;
 }
 
 void wf::detail::series_prepend(SeriesWork *series, SubTask *task) {
@@ -158,28 +171,39 @@ void SeriesWork::unset_last_task() {
 
 // Only when it is full: the ring is unrolled into one of twice the size.
 void SeriesWork::grow() {
-    unsigned size = this->ring_size_ * 2;
-    SubTask **ring = static_cast<SubTask **>(malloc(size * sizeof *ring));
-    if (!ring || size == 0)
+    Ring old = {this->few_, FEW, this->few_head_, this->few_count_};
+    if (this->has_many_)
+        old = this->many_;
+    unsigned size = old.size * 2;
+    SubTask **tasks = static_cast<SubTask **>(malloc(size * sizeof *tasks));
+    if (!tasks || size == 0)
         misuse("a series has more tasks than memory can hold");
-    SubTask **old = this->ring();
-    unsigned behind_head = this->ring_size_ - this->ring_head_;
-    memcpy(ring, old + this->ring_head_, behind_head * sizeof *ring);
-    memcpy(ring + behind_head, old, this->ring_head_ * sizeof *ring);
-    if (old != this->inline_ring_)
-        free(old);
-    this->big_ring_ = ring;
-    this->ring_size_ = size;
-    this->ring_head_ = 0;
+    unsigned behind_head = old.size - old.head;
+    memcpy(tasks, old.tasks + old.head, behind_head * sizeof *tasks);
+    memcpy(tasks + behind_head, old.tasks, old.head * sizeof *tasks);
+    if (this->has_many_)
+        free(old.tasks);
+    this->many_ = {tasks, size, 0, old.count};
+    this->has_many_ = true;
+}
+
+SubTask *SeriesWork::take_many() {
+    Ring &ring = this->many_;
+    SubTask *task = ring.tasks[ring.head];
+    ring.head = (ring.head + 1) & (ring.size - 1);
+    ring.count--;
+    return task;
 }
 
 // The next of those that wait, the last task after all others; NULL when there is none.
 SubTask *SeriesWork::take() {
     SubTask *task;
-    if (this->ring_count_ > 0) {
-        task = this->ring()[this->ring_head_];
-        this->ring_head_ = (this->ring_head_ + 1) & (this->ring_size_ - 1);
-        this->ring_count_--;
+    if (this->has_many_ && this->many_.count > 0) [[unlikely]] {
+        task = this->take_many();
+    } else if (!this->has_many_ && this->few_count_ > 0) {
+        task = this->few_[this->few_head_];
+        this->few_head_ = (this->few_head_ + 1) & (FEW - 1);
+        this->few_count_--;
     } else {
         task = this->last_;
         this->last_ = nullptr;

@@ -10,7 +10,11 @@ namespace {
 class Timer : public WFTimerTask {
 public:
     Timer(CommScheduler *scheduler_in, time_t seconds, long nanoseconds, TimerCallback &&cb)
-        : WFTimerTask(scheduler_in, std::move(cb)), seconds_(seconds), nanoseconds_(nanoseconds) {}
+        : WFTimerTask(scheduler_in, std::move(cb)),
+          seconds_(seconds >= 0 && seconds < FOREVER ? static_cast<uint32_t>(seconds) : FOREVER),
+          nanoseconds_(nanoseconds >= 0 && nanoseconds < 1000000000
+                           ? static_cast<int32_t>(nanoseconds)
+                           : -1) {}
 
     int describe(char *text, size_t size) const override {
         return snprintf(text, size, "%.3f ms",
@@ -20,13 +24,16 @@ public:
 
 protected:
     int duration(struct timespec *value) override {
-        value->tv_sec = seconds_;
+        value->tv_sec = seconds_ == FOREVER ? -1 : static_cast<time_t>(seconds_);
         value->tv_nsec = nanoseconds_;
         return 0;
     }
 
-    time_t seconds_;
-    long nanoseconds_;
+private:
+    // Beyond what the kernel counts, which takes that for ever, as it does what is negative.
+    static constexpr uint32_t FOREVER = UINT32_MAX;
+    uint32_t seconds_;
+    int32_t nanoseconds_; // -1: none that is valid, which the kernel refuses
 };
 
 static_assert(sizeof(Timer) + sizeof(SeriesWork) <= 304,
