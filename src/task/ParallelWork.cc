@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Built by one thread, then dispatched; from then on it does not change until the last series has
-// ended, on whose thread done() runs. A series that is started late is only counted. The pointers to first tasks, which ParallelTask dispatches,
-// and those to the series share one block.
+// ended, on whose thread done() runs. A series that is started late is only counted. The pointers
+// to first tasks, which ParallelTask dispatches, and those to the series share one block.
 #include <stdlib.h>
 #include <string.h>
 
