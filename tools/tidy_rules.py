@@ -8,10 +8,10 @@ SCRIPTS = {".sh", ".py", ".cmake", ".txt"}
 # Code keeps to 100 columns, as clang-format has it; comments, scripts and build files to 120.
 COLUMNS = {"code": 100, "text": 120}
 
-# util < kernel < protocol, task < nameservice, trace < factory < coro, channel, metrics < server, client < engine.
+# util < kernel < protocol, task < nameservice, trace < factory < coro < channel, metrics < server, client < engine.
 # Equals never meet.
 LEVEL = {"util": 0, "kernel": 1, "protocol": 2, "task": 2, "nameservice": 3, "trace": 3, "factory": 4,
-         "coro": 5, "channel": 5, "metrics": 5, "server": 6, "client": 6, "engine": 7}
+         "coro": 5, "channel": 6, "metrics": 6, "server": 7, "client": 7, "engine": 8}
 
 # The files of the kernel that may speak to the system; all others go through them.
 SYSTEM_FILES = re.compile(r"src/kernel/(?:sys\w*|poller_epoll|poller_uring|transport\w*)\.(?:h|c)$")

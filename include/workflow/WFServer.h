@@ -158,6 +158,8 @@ protected:
     void delete_connection(WFConnection *conn);
     // The last before listening. -1 with errno: it does not start.
     virtual int prepare() { return 0; }
+    // Everything of this run has ended: whoever waits for that goes on, and may free the server.
+    void handle_unbound() override;
 
     // The context of a certificate; becomes the server's. By default one with what the functions
     // above ask for. An own one calls ssl_ctx_callback, with the server as its argument, when a
@@ -187,7 +189,6 @@ private:
     void check_not_inside(const char *what) const;
     void wait_for_end_of(unsigned run);
     void shut_down(const unsigned *run);
-    void handle_unbound() override;
 
     int given_fd;          // what serve() was given, or bind() has bound, until it listens; else -1
     std::string unix_path; // the file of our own Unix socket

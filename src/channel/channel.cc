@@ -4,9 +4,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <future>
 #include <new>
 #include <stdio.h>
 #include <string.h>
+
+#include "workflow/detail/runtime.h"
 
 namespace wf {
 
@@ -165,6 +168,8 @@ void Channel::handle(const CommChannelEvent &event) {
     this->call(event);
     if (events.any)
         events.any(*this, event);
+    if (kind_->tap)
+        kind_->tap->event(*this, event);
     if (kind_->observer && !first)
         kind_->observer(*this, event);
 }
@@ -225,7 +230,9 @@ bool Channel::deliver(const Frame &frame) {
     auto question = [&] { return kind_->events.authenticate(*this, frame); };
     if (auth_ == Auth::WAITING && !this->ask(question))
         return this->may_receive();
-    if (kind_->events.message)
+    if (kind_->tap)
+        kind_->tap->message(*this, frame);
+    else if (kind_->events.message)
         kind_->events.message(*this, frame);
     return this->may_receive();
 }
@@ -360,13 +367,25 @@ ChannelPtr Channel::find(ChannelId id, const CommChannelGroup *group) {
     return {};
 }
 
+void ChannelOwner::wait_conversations() {
+    std::shared_ptr<detail::ChannelTap> tap = kind_->tap;
+    auto ended = std::make_shared<std::promise<void>>();
+    if (!tap || tap->is_idle([ended] { ended->set_value(); }))
+        return;
+    int cookie = detail::runtime_wait_begin();
+    ended->get_future().wait();
+    detail::runtime_wait_end(cookie);
+}
+
 ChannelOwner::~ChannelOwner() {
+    this->wait_conversations();
     if (group_)
         group_->unref();
 }
 
 CommChannelGroup *ChannelOwner::group() {
-    if (!kind_->framing) { // as those that cannot be made are
+    // A framing that cannot be made is NULL; coroutines are given frames.
+    if (!kind_->framing || (kind_->tap && kind_->new_message)) {
         errno = EINVAL;
         return nullptr;
     }
@@ -375,6 +394,7 @@ CommChannelGroup *ChannelOwner::group() {
             kind_->options.tell_written || kind_->events.written || kind_->events.any;
         kind_->options.tell_connecting =
             kind_->options.tell_connecting || kind_->events.connecting || kind_->events.any;
+        errno = ENOMEM;
         group_ = CommChannelGroup::create(kind_->options, kind_->backlog_limit);
     }
     return group_;

@@ -64,6 +64,7 @@ private:
     void sleep(int delay);
     void woken(Timer *timer, bool by_itself);
     void leave();
+    void left();
 
     TcpClient *const client_;
     const std::shared_ptr<ChannelKind> kind_;
@@ -119,8 +120,8 @@ private:
 
 int TcpClient::Impl::connect(const std::string &host, unsigned short port,
                              CommChannelGroup *group) {
-    errno = host.empty() ? EINVAL : ENOMEM;
-    if (host.empty() || !group)
+    errno = EINVAL;
+    if (host.empty())
         return -1;
     {
         std::lock_guard<std::mutex> lock(mutex);
@@ -301,8 +302,16 @@ void TcpClient::Impl::woken(Timer *timer, bool by_itself) {
         this->leave();
 }
 
-// From here on the client may be gone, but for whoever is told so.
+// Behind the last coroutine of a conversation.
 void TcpClient::Impl::leave() {
+    auto self = this->shared_from_this();
+    std::shared_ptr<detail::ChannelTap> tap = kind_->tap;
+    if (!tap || tap->is_idle([self] { self->left(); }))
+        this->left();
+}
+
+// From here on the client may be gone, but for whoever is told so.
+void TcpClient::Impl::left() {
     auto tell = ended;
     {
         std::lock_guard<std::mutex> lock(mutex);
@@ -381,11 +390,8 @@ void TcpClient::set_tls(SSL_CTX *ctx) {
 }
 
 int TcpClient::connect(const std::string &host, unsigned short port) {
-    if (!kind_->framing) {
-        errno = EINVAL;
-        return -1;
-    }
-    return impl_->connect(host, port, this->group());
+    CommChannelGroup *group = this->group();
+    return group ? impl_->connect(host, port, group) : -1;
 }
 
 ChannelPtr TcpClient::channel() const { return impl_->channel(); }

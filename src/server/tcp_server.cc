@@ -17,6 +17,13 @@ int TcpServer::prepare() {
     return 0;
 }
 
+// All channels have ended; behind the last coroutine of a conversation.
+void TcpServer::handle_unbound() {
+    std::shared_ptr<detail::ChannelTap> tap = kind_->tap;
+    if (!tap || tap->is_idle([this] { this->WFServerBase::handle_unbound(); }))
+        this->WFServerBase::handle_unbound();
+}
+
 CommChannel *TcpServer::new_channel(CommConnection *) { return new (std::nothrow) Channel(kind_); }
 
 } // namespace wf

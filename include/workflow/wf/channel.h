@@ -70,6 +70,26 @@ struct ChannelEvents {
     int authentication_timeout = 10000; // ms, -1 none
 };
 
+namespace detail {
+
+// What stands between the channels of an owner and coroutines (wf/coro_channel.h). Gets the messages
+// in place of ChannelEvents::message, and sees each event behind the program's functions for it.
+class ChannelTap {
+public:
+    virtual ~ChannelTap() = default;
+    virtual void message(Channel &channel, const Frame &frame) = 0;
+    virtual void event(Channel &channel, const CommChannelEvent &event) = 0;
+    // Whether nothing of it runs. Else `then` is called once when the last has ended, on any
+    // thread; more can only come with a new connection.
+    virtual bool is_idle(std::function<void()> then) = 0;
+
+protected:
+    // What it keeps with a channel; written and read in events.
+    static std::shared_ptr<void> &slot(Channel &channel);
+};
+
+} // namespace detail
+
 // Shared by all channels of a server or client, and fixed while there are any.
 struct ChannelKind {
     ChannelEvents events;
@@ -84,6 +104,8 @@ struct ChannelKind {
     // For the owner: sees each event behind the program's functions for it, but CCE_ESTABLISHED
     // before them.
     std::function<void(Channel &, const CommChannelEvent &)> observer;
+    // Not beside new_message.
+    std::shared_ptr<detail::ChannelTap> tap;
     // Bytes queued in all channels; beyond, the one with most is closed (CCR_BACKLOG_FULL).
     // 0 none.
     size_t backlog_limit = 256u << 20;
@@ -170,9 +192,14 @@ private:
     std::unique_ptr<CommMessageIn> message_; // that takes bytes now
     size_t seen_ = 0;                        // of the framing
     std::atomic<Auth> auth_{Auth::NONE};
+    std::shared_ptr<void> tapped_; // of the tap
     friend class ChannelPtr;
+    friend class detail::ChannelTap;
 };
 
+inline std::shared_ptr<void> &detail::ChannelTap::slot(Channel &channel) {
+    return channel.tapped_;
+}
 inline ChannelPtr::ChannelPtr(Channel *channel) : channel_(channel) {
     if (channel_)
         channel_->ref();
@@ -224,10 +251,16 @@ public:
         };
     }
 
+    // For wf::on_conversation(). What is in its place is replaced.
+    void set_tap(std::shared_ptr<detail::ChannelTap> tap) { kind_->tap = std::move(tap); }
+    // Waits until no coroutine of a conversation runs any more (wf/coro_channel.h). Not inside one.
+    void wait_conversations();
+
 protected:
     ChannelOwner() : kind_(std::make_shared<ChannelKind>()) {}
     ~ChannelOwner();
-    // The group, made at the first call. NULL without memory.
+    // The group, made at the first call. NULL with errno: ENOMEM; EINVAL when what was said of the
+    // channels cannot be.
     CommChannelGroup *group();
     std::shared_ptr<ChannelKind> kind_;
 

@@ -446,6 +446,26 @@ struct First {
 
 namespace detail {
 
+// What a race has left over goes back to where it was taken from, if it can: its type has
+// give_back(), as messages of conversations have (wf/coro_channel.h).
+template <class T>
+void give_back(First<T> &first);
+template <class... T>
+void give_back(std::variant<T...> &values);
+template <class T>
+void give_back(T &value) {
+    if constexpr (requires { value.give_back(); })
+        value.give_back();
+}
+template <class T>
+void give_back(First<T> &first) {
+    give_back(first.value);
+}
+template <class... T>
+void give_back(std::variant<T...> &values) {
+    std::visit([](auto &value) { give_back(value); }, values);
+}
+
 // The winner of an any().
 class Race {
 public:
@@ -466,7 +486,8 @@ private:
 } // namespace detail
 
 // Runs all of them beside each other until the first has ended; the others are cancelled then, and
-// waited for. What they return, or throw, is lost. At least one.
+// waited for. What they return, or throw, is lost, but for messages of conversations, which go back
+// to the next who asks. At least one.
 template <class T>
 Task<First<detail::Kept<T>>> any(std::vector<Task<T>> tasks) {
     if (tasks.empty()) [[unlikely]]
@@ -481,6 +502,10 @@ Task<First<detail::Kept<T>>> any(std::vector<Task<T>> tasks) {
                              [&race, i] { race.ended(i); });
     });
     co_await joined;
+    for (size_t i = 0; i < outcomes.size(); i++) {
+        if (i != race.first() && outcomes[i].value)
+            detail::give_back(*outcomes[i].value);
+    }
     detail::Outcome<T> &first = outcomes[race.first()];
     if constexpr (std::is_void_v<T>) {
         first.take();
@@ -517,6 +542,10 @@ requires(sizeof...(T) > 0) Task<std::variant<detail::Kept<T>...>> any(Task<T>...
                 value.emplace(std::in_place_index<AT>, outcome.take());
             }
         };
+        ((race.first() != I && std::get<I>(outcomes).value
+              ? detail::give_back(*std::get<I>(outcomes).value)
+              : void()),
+         ...);
         ((race.first() == I ? take.template operator()<I>(std::get<I>(outcomes)) : void()), ...);
     }
     (std::index_sequence_for<T...>());

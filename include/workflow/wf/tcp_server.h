@@ -4,6 +4,7 @@
 // Starts, stops, listens, and takes its guard and filter as every server does (WFServer.h); what it
 // does with its channels is said in front of that (wf/channel.h). stop() ends all channels in good
 // order: what was sent still leaves, and a peer has two seconds to end, too.
+// It waits for the coroutines of conversations (wf/coro_channel.h).
 #ifndef WEFT_TCP_SERVER_H
 #define WEFT_TCP_SERVER_H
 
@@ -23,6 +24,7 @@ private:
     int prepare() override;
     CommSession *new_session(long long, CommConnection *) override { return nullptr; }
     CommChannel *new_channel(CommConnection *conn) override;
+    void handle_unbound() override;
 };
 
 } // namespace wf
