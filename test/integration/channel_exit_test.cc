@@ -22,3 +22,12 @@ TEST(ChannelExit, ExitInAnEvent) {
     EXPECT_EQ(result.status, 7) << result.err;
     EXPECT_EQ(result.err, "");
 }
+
+// Coroutines that await messages hear of the end of the engine.
+TEST(ChannelExit, MainReturnsWhileCoroutinesWait) {
+    peer::Result result = peer::run({WEFT_CHANNEL_EXIT_PROGRAM, "coroutine"}, 30000);
+    EXPECT_EQ(result.status, 0) << result.err;
+    const std::string client = "the client's has ended\n", server = "the server's has ended\n";
+    EXPECT_TRUE(result.out == client + server || result.out == server + client) << result.out;
+    EXPECT_EQ(result.err, "");
+}
