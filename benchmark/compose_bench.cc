@@ -3,8 +3,11 @@
 //
 // A Google Benchmark program. Each figure is wall time per task, creation included, so one program
 // run gives what a user pays to build and run the shape. Items are tasks.
+#include <arpa/inet.h>
+
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,8 +16,10 @@
 #include "workflow/WFFacilities.h"
 #include "workflow/WFGlobal.h"
 #include "workflow/WFGraphTask.h"
+#include "workflow/WFHttpServer.h"
 #include "workflow/WFTaskFactory.h"
 #include "workflow/Workflow.h"
+#include "workflow/wf/coro_task.h"
 
 namespace {
 
@@ -212,6 +217,91 @@ void counter_by_name(benchmark::State &state) {
     count_items(state, state.range(0));
 }
 BENCHMARK(counter_by_name)->Arg(1000)->UseRealTime()->Unit(benchmark::kMicrosecond);
+
+// A coroutine that is made, awaited, and returns at once.
+wf::Task<int> give_back(int value) { co_return value; }
+
+void coroutine_await(benchmark::State &state) {
+    const int calls = 1000;
+
+    for (auto _ : state) {
+        int sum = wf::run([]() -> wf::Task<int> {
+            int all = 0;
+            for (int i = 0; i < calls; i++) {
+                all += co_await give_back(i);
+            }
+            co_return all;
+        });
+        benchmark::DoNotOptimize(sum);
+    }
+    count_items(state, calls);
+}
+BENCHMARK(coroutine_await)->UseRealTime()->Unit(benchmark::kMicrosecond);
+
+// An HTTP server in this process, and 64 clients that each make one call after the other. The CPU
+// time is the whole process's, so the two forms below differ by that of the form alone.
+class Calls {
+public:
+    Calls() : server_([](WFHttpTask *task) { task->get_resp()->append_output_body("hello"); }) {
+        sockaddr_in addr = {};
+        socklen_t len = sizeof addr;
+        if (server_.start("127.0.0.1", 0) == 0) {
+            server_.get_listen_addr(reinterpret_cast<sockaddr *>(&addr), &len);
+        }
+        url = "http://127.0.0.1:" + std::to_string(ntohs(addr.sin_port)) + "/";
+    }
+    ~Calls() { server_.stop(); }
+
+    static constexpr int CLIENTS = 64;
+    static constexpr int EACH = 200;
+    std::string url;
+
+private:
+    WFHttpServer server_;
+};
+
+void http_callback(benchmark::State &state) {
+    Calls calls;
+
+    for (auto _ : state) {
+        WFFacilities::WaitGroup ended(Calls::CLIENTS);
+        for (int i = 0; i < Calls::CLIENTS; i++) {
+            auto left = std::make_shared<int>(Calls::EACH);
+            auto next = std::make_shared<http_callback_t>();
+            *next = [&calls, left, weak = std::weak_ptr<http_callback_t>(next)](WFHttpTask *task) {
+                if (--*left > 0) {
+                    *series_of(task)
+                        << WFTaskFactory::create_http_task(calls.url, 0, 0, *weak.lock());
+                }
+            };
+            Workflow::start_series_work(WFTaskFactory::create_http_task(calls.url, 0, 0, *next),
+                                        [&ended, next](const SeriesWork *) { ended.done(); });
+        }
+        ended.wait();
+    }
+    count_items(state, Calls::CLIENTS * Calls::EACH);
+}
+BENCHMARK(http_callback)->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
+
+void http_coroutine(benchmark::State &state) {
+    Calls calls;
+
+    for (auto _ : state) {
+        WFFacilities::WaitGroup ended(Calls::CLIENTS);
+        for (int i = 0; i < Calls::CLIENTS; i++) {
+            wf::spawn([&calls, &ended]() -> wf::Task<void> {
+                for (int k = 0; k < Calls::EACH; k++) {
+                    wf::HttpResult result = co_await wf::http_get(calls.url);
+                    benchmark::DoNotOptimize(result.ok());
+                }
+                ended.done();
+            });
+        }
+        ended.wait();
+    }
+    count_items(state, Calls::CLIENTS * Calls::EACH);
+}
+BENCHMARK(http_coroutine)->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
 
 } // namespace
 

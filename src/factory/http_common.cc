@@ -41,8 +41,10 @@ int http_describe(const protocol::HttpRequest &request, const std::string &host,
                   const char *outcome, char *text, size_t size) {
     const char *method = request.get_method(), *target = request.get_request_uri();
     bool known = outcome && *outcome;
-    return snprintf(text, size, "%s %s%s%s%s", method ? method : "?", host.c_str(),
-                    target ? target : "", known ? ": " : "", known ? outcome : "");
+    if (!method) // moved away by the program: what was said before stands
+        return snprintf(text, size, "%s", "");
+    return snprintf(text, size, "%s %s%s%s%s", method, host.c_str(), target ? target : "",
+                    known ? ": " : "", known ? outcome : "");
 }
 
 } // namespace wf

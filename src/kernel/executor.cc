@@ -9,10 +9,9 @@
 #include "workflow/Executor.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 
 #include "kernel/metrics.h"
+#include "kernel/sys.h"
 #include "workflow/SubTask.h"
 
 namespace {
@@ -135,18 +134,8 @@ void *Executor::run_thread(void *executor) {
 }
 
 bool Executor::start_thread() {
-    pthread_t id;
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    // tidy: allow system-call - likewise
-    int ret = pthread_create(&id, nullptr, run_thread, this);
-    pthread_sigmask(SIG_SETMASK, &old, nullptr);
-    if (ret != 0) {
-        errno = ret;
+    if (sys_helper_start(run_thread, this) < 0)
         return false;
-    }
-    pthread_detach(id); // deinit() waits for the count, not for the handles
     this->threads++;
     metric_inc(METRIC_EXECUTOR_THREADS);
     return true;

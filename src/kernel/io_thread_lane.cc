@@ -9,11 +9,10 @@
 #include <condition_variable>
 #include <errno.h>
 #include <new>
-#include <pthread.h>
-#include <signal.h>
 
 #include "kernel/io_lane.h"
 #include "kernel/metrics.h"
+#include "kernel/sys.h"
 #include "kernel/sys_file.h"
 
 namespace {
@@ -67,18 +66,8 @@ void *IOThreadLane::run_thread(void *lane) {
 }
 
 bool IOThreadLane::start_thread() {
-    pthread_t id;
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    // tidy: allow system-call - these threads are no workers, and never simulated
-    int ret = pthread_create(&id, nullptr, run_thread, this);
-    pthread_sigmask(SIG_SETMASK, &old, nullptr);
-    if (ret != 0) {
-        errno = ret;
+    if (sys_helper_start(run_thread, this) < 0)
         return false;
-    }
-    pthread_detach(id); // the destructor waits for the count, not for the handles
     threads_++;
     metric_inc(METRIC_FILE_THREADS);
     return true;

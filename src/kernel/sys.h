@@ -104,6 +104,9 @@ bool sys_thread_look(const struct sys_thread *thread, struct sys_activity *activ
 uint64_t sys_preemptions(void);
 // Lets the system free the thread by itself when it ends.
 void sys_thread_detach(struct sys_thread thread);
+// A thread that is no worker, of which nothing is waited for but what it counts down itself. -1
+// with errno.
+int sys_helper_start(void *(*run)(void *), void *arg);
 
 // The worker this thread is; NULL on every thread that is not one of the kernel's.
 SYS_FN struct worker *sys_self(void);

@@ -58,11 +58,24 @@ static void *thread_main(void *p) {
     return NULL;
 }
 
+// Signals are for the program's own threads: whoever is started here inherits none.
+static int start_thread(pthread_t *id, void *(*run)(void *), void *arg) {
+    sigset_t all, old;
+    int ret;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    ret = pthread_create(id, NULL, run, arg);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (ret == 0)
+        return 0;
+    errno = ret;
+    return -1;
+}
+
 int sys_thread_start(struct sys_thread *thread, void (*run)(struct worker *), struct worker *arg) {
     struct start_args *args = malloc(sizeof *args);
     pthread_t id;
-    sigset_t all, old;
-    int ret;
 
     if (!args)
         return -1;
@@ -70,16 +83,21 @@ int sys_thread_start(struct sys_thread *thread, void (*run)(struct worker *), st
     args->arg = arg;
     args->thread = thread;
     thread->number = 0;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    ret = pthread_create(&id, NULL, thread_main, args);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (ret != 0) {
+    if (start_thread(&id, thread_main, args) < 0) {
+        int error = errno;
         free(args);
-        errno = ret;
+        errno = error;
         return -1;
     }
     thread->id = (uint64_t)id;
+    return 0;
+}
+
+int sys_helper_start(void *(*run)(void *), void *arg) {
+    pthread_t id;
+    if (start_thread(&id, run, arg) < 0)
+        return -1;
+    pthread_detach(id);
     return 0;
 }
 

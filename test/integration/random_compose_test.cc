@@ -4,7 +4,9 @@
 // A seed draws series of all kinds of tasks, nested in parallels, graphs, modules and repeaters,
 // and what happens to them from outside: counts, messages, signals, cancels and limits of time, on
 // two threads beside the engine's. No callback comes twice, before one in front of it in its
-// series, or beside another of it; each root has its callback; nothing is left.
+// series, or beside another of it; in a series that was not cut every task has its callback, but
+// for those behind a conditional, guard or resource that was cut; each root has its callback;
+// nothing is left.
 //
 // WEFT_COMPOSE_SEED=N runs one seed, WEFT_COMPOSE_SEEDS=N the first N.
 #include <algorithm>
@@ -40,17 +42,22 @@ struct Census {
 struct Line {
     std::atomic<int> last{-1};
     std::atomic<bool> busy{false};
+    std::atomic<int> uncalled{0}; // that are gone without their callback, and may not be
     int made = 0;
 };
 
 // One task. Lives as long as the task's callback, which holds it.
 class Token {
 public:
-    Token(Census *census, std::shared_ptr<Line> line, int place)
-        : census_(census), line_(std::move(line)), place_(place) {
+    Token(Census *census, std::shared_ptr<Line> line, int place, bool must)
+        : census_(census), line_(std::move(line)), place_(place), must_(must) {
         census_->tokens++;
     }
-    ~Token() { census_->tokens--; }
+    ~Token() {
+        if (must_ && calls_ == 0)
+            line_->uncalled++;
+        census_->tokens--;
+    }
     Token(const Token &) = delete;
     Token &operator=(const Token &) = delete;
 
@@ -65,7 +72,8 @@ public:
 private:
     Census *census_;
     std::shared_ptr<Line> line_;
-    int place_;
+    const int place_;
+    const bool must_;
     int calls_ = 0;
 };
 
@@ -80,8 +88,12 @@ public:
         auto line = std::make_shared<Line>();
         Census *census = census_;
         SeriesWork *made = Workflow::create_series_work(
-            this->task(depth, line),
-            [census, line](const SeriesWork *) { census->series_ended++; });
+            this->task(depth, line), [census, line](const SeriesWork *ended) {
+                census->series_ended++;
+                // Only a series that was cut may have dropped some of its tasks.
+                if (!ended->is_canceled() && line->uncalled > 0)
+                    census->failures++;
+            });
         for (unsigned more = this->draw(4); more > 0; more--)
             made->push_back(this->task(depth, line));
         series_made++;
@@ -98,8 +110,9 @@ public:
     int series_made = 0;
 
 private:
-    std::function<void()> tell(const std::shared_ptr<Line> &line) {
-        auto token = std::make_shared<Token>(census_, line, line->made++);
+    // `must`: in a series that is not cut the task has its callback.
+    std::function<void()> tell(const std::shared_ptr<Line> &line, bool must = true) {
+        auto token = std::make_shared<Token>(census_, line, line->made++, must);
         return [token] { token->called(); };
     }
     template <class TASK>
@@ -192,11 +205,13 @@ SubTask *Composer::leaf(const std::shared_ptr<Line> &line) {
 
 // Tasks that end by what others do, or never, unless they are cut.
 SubTask *Composer::waiting(const std::shared_ptr<Line> &line) {
-    std::function<void()> told = this->tell(line);
     bool lost = this->draw(5) == 0; // nobody will do it
+    unsigned kind = this->draw(6);
+    // Behind a conditional, guard or resource that is cut while it waits, the task is dropped.
+    std::function<void()> told = this->tell(line, kind < 2);
     WFCounterTask *behind =
         WFTaskFactory::create_counter_task(0, [told](WFCounterTask *) { told(); });
-    switch (this->draw(6)) {
+    switch (kind) {
     case 0: {
         behind->dismiss();
         WFCounterTask *counter =

@@ -388,6 +388,12 @@ void sys_unlock(struct weft_lock *lock) WEFT_TSA(no_thread_safety_analysis) {
     world->point(sim::AT_UNLOCK);
 }
 
+// Executors and file threads are not simulated.
+int sys_helper_start(void *(*)(void *), void *) {
+    errno = EAGAIN;
+    return -1;
+}
+
 int sys_thread_start(struct sys_thread *thread, void (*run)(struct worker *), struct worker *arg) {
     world->point(sim::AT_CALL);
     // The first is not drawn: without any, nothing would begin (mpoller_staff).

@@ -239,12 +239,17 @@ public:
     void on_parsed(std::function<void(Channel &, M &)> function) {
         kind_->new_message = [] { return std::make_unique<M>(); };
         kind_->parsed = [function = std::move(function)](Channel &channel, CommMessageIn &message) {
-            function(channel, static_cast<M &>(message));
+            if (function)
+                function(channel, static_cast<M &>(message));
         };
     }
     // ChannelEvents::authenticate for messages of a class, with on_parsed().
     template <class M>
     void authenticate_parsed(std::function<AuthVerdict(Channel &, M &)> function) {
+        if (!function) {
+            kind_->authenticate_parsed = nullptr;
+            return;
+        }
         kind_->authenticate_parsed = [function = std::move(function)](Channel &channel,
                                                                       CommMessageIn &message) {
             return function(channel, static_cast<M &>(message));
