@@ -351,8 +351,8 @@ void run_random(unsigned seeds, size_t threads) {
         EXPECT_GT(fates[fate], 0) << "the plans have something of everything";
 }
 
-TEST(GraphRandom, AsTheModelSaysOnOneThread) { run_random(150, 1); }
+TEST(GraphRandom, AsTheModelSaysOnOneThread) { run_random(300, 1); }
 
-TEST(GraphRandom, AsTheModelSaysOnSeveralThreads) { run_random(300, 3); }
+TEST(GraphRandom, AsTheModelSaysOnSeveralThreads) { run_random(600, 3); }
 
 } // namespace
