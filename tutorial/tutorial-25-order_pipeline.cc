@@ -61,9 +61,10 @@ void check_stock(WFGoTask *task, const Order &order, WFGraphNode &billing) {
         if (missing <= 0)
             continue;
         printf("%s: %ld must be delivered\n", item.c_str(), missing);
-        WFGraphNode &delivery = growth.node(WFTaskFactory::create_timer_task(
-            0, 50 * 1000 * 1000,
-            [name = item](WFTimerTask *) { printf("%s: delivered\n", name.c_str()); }));
+        WFGraphNode &delivery = growth.node(
+            WFTaskFactory::create_timer_task(0, 50 * 1000 * 1000, [name = item](WFTimerTask *) {
+                printf("%s: delivered\n", name.c_str());
+            }));
         // clang-format off
         growth.self()-->delivery-->billing;
         // clang-format on

@@ -1,13 +1,13 @@
 // Weft - graphs inside: the series of a node, the body of a graph, and what wf/graph.h adds to nodes
 // SPDX-License-Identifier: Apache-2.0
 //
-// A node is built by one thread, before the graph starts or in a growth. Then it is for those before
-// it, who count at it and mark how the edge was decided, each on its own thread: these are atomic.
-// From when the last has counted, it is for the thread that runs its series.
+// A node is built by one thread, before the graph starts or in a growth. Then it is for those
+// before it, who count at it and mark how the edge was decided, each on its own thread: these are
+// atomic. From when the last has counted, it is for the thread that runs its series.
 //
-// Who may touch `successors` and `rules` of a node: its builder; then nobody; and from its start the
-// callbacks of its own series, through a growth. Therefore a growth may walk along the edges from
-// its own node: all nodes there wait, so no one else changes their edges.
+// Who may touch `successors` and `rules` of a node: its builder; then nobody; and from its start
+// the callbacks of its own series, through a growth. Therefore a growth may walk along the edges
+// from its own node: all nodes there wait, so no one else changes their edges.
 #ifndef WEFT_SRC_TASK_GRAPH_H
 #define WEFT_SRC_TASK_GRAPH_H
 

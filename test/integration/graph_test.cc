@@ -77,8 +77,8 @@ TEST(GraphIntegration, RequestsAreFilledFromEdges) {
         std::string result;
         wf::Edge<std::string> text;
         WFGraphTask *graph = WFTaskFactory::create_graph_task(nullptr);
-        WFGraphNode &first = graph->create_graph_node(WFTaskFactory::create_http_task(
-            workshop.url(path), 0, 0, [text](WFHttpTask *task) {
+        WFGraphNode &first = graph->create_graph_node(
+            WFTaskFactory::create_http_task(workshop.url(path), 0, 0, [text](WFHttpTask *task) {
                 std::string status;
                 task->get_resp()->get_status_code(status);
                 if (status == "200")
@@ -111,8 +111,8 @@ TEST(GraphIntegration, DeadlineReachesLateNodes) {
     graph->create_graph_node(WFTaskFactory::create_timer_task(0, 0, [&](WFTimerTask *task) {
         wf::GraphGrowth growth(task);
         WFGraphNode &late = growth.node(cut::timer(&end));
-        WFGraphNode &behind = growth.node(
-            WFTaskFactory::create_counter_task(0, [&](WFCounterTask *) { ran++; }));
+        WFGraphNode &behind =
+            growth.node(WFTaskFactory::create_counter_task(0, [&](WFCounterTask *) { ran++; }));
         growth.self().precede(late);
         late.precede(behind);
     }));

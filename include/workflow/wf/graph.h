@@ -169,9 +169,10 @@ private:
     void find_targets();
     friend class ::WFGraphNode;
 
-    WFGraphNode *self_;                                // NULL when it is over
-    std::vector<WFGraphNode *> new_;                   // in the order they were made
-    std::unordered_set<const WFGraphNode *> targets_; // new ones, and once needed, those that follow
+    WFGraphNode *self_;              // NULL when it is over
+    std::vector<WFGraphNode *> new_; // in the order they were made
+    std::unordered_set<const WFGraphNode *>
+        targets_; // new ones, and once needed, those that follow
 };
 
 } // namespace wf

@@ -34,9 +34,7 @@ using Second = Thing<2>;
 TEST(Context, OfASeriesOutlivesItsCallback) {
     Log log;
     SeriesWork *series = Workflow::create_series_work(
-        new Call([&](SubTask *task) {
-            log.add(wf::find_context<First>(*series_of(task))->name);
-        }),
+        new Call([&](SubTask *task) { log.add(wf::find_context<First>(*series_of(task))->name); }),
         [&](const SeriesWork *ended) { log.add("|" + wf::find_context<First>(*ended)->name); });
     First &made = wf::emplace_context<First>(*series, &log, "x");
     EXPECT_EQ(&made, wf::find_context<First>(*series));
@@ -179,9 +177,8 @@ TEST(Context, TypesOfAllKinds) {
 // What its series share hangs on the parallel. It goes last of all.
 TEST(Context, OfAParallel) {
     Log log;
-    ParallelWork *parallel = Workflow::create_parallel_work([&](const ParallelWork *ended) {
-        log.add("|" + wf::find_context<First>(*ended)->name);
-    });
+    ParallelWork *parallel = Workflow::create_parallel_work(
+        [&](const ParallelWork *ended) { log.add("|" + wf::find_context<First>(*ended)->name); });
     wf::emplace_context<First>(*parallel, &log, "p");
     for (const char *name : {"a", "b"}) {
         SeriesWork *series = Workflow::create_series_work(
@@ -226,9 +223,7 @@ TEST(Context, OfAGraph) {
 TEST(Context, OfAModule) {
     Log log;
     WFModuleTask *module = new WFModuleTask(
-        new Call([&](SubTask *task) {
-            log.add(wf::find_context<Second>(*series_of(task))->name);
-        }),
+        new Call([&](SubTask *task) { log.add(wf::find_context<Second>(*series_of(task))->name); }),
         [&](const WFModuleTask *ended) { log.add("|" + wf::find_context<First>(*ended)->name); });
     wf::emplace_context<First>(*module, &log, "m");
     wf::emplace_context<Second>(*module->sub_series(), &log, "s");

@@ -389,8 +389,8 @@ using GraphEdgesDeathTest = GraphEdges;
 TEST_F(GraphEdgesDeathTest, MisuseOfEdges) {
     wf::Edge<int> edge;
     WFGraphNode &a = say("a"), &b = call([&](SubTask *) {
-                        EXPECT_DEATH(edge.put(1), "misuse: wf::Edge::put\\(\\) when the node");
-                    });
+        EXPECT_DEATH(edge.put(1), "misuse: wf::Edge::put\\(\\) when the node");
+    });
     wf::connect(a, b, edge);
     EXPECT_DEATH(wf::connect(b, a, edge), "misuse: wf::connect\\(\\) with a wf::Edge that is");
     EXPECT_EQ("a|", run());

@@ -177,8 +177,8 @@ private:
             bool open = edge.kind == PLAIN || edge.kind == DATA || edge.yes;
             there++;
             taken += from == RAN && open;
-            canceled = canceled || from == CANCELED ||
-                       (from == RAN && plan_->nodes[edge.from]->cancels);
+            canceled =
+                canceled || from == CANCELED || (from == RAN && plan_->nodes[edge.from]->cancels);
         }
         if (canceled)
             return CANCELED;
@@ -297,8 +297,8 @@ private:
         }
         for (size_t e : plan.out) {
             PlanEdge &edge = *plan_->edges[e];
-            bool there = edge.grower == NOBODY || edge.grower == i ||
-                         plan_->nodes[edge.grower]->fate == RAN;
+            bool there =
+                edge.grower == NOBODY || edge.grower == i || plan_->nodes[edge.grower]->fate == RAN;
             if (there && edge.yes && (edge.kind == DATA || edge.kind == IF_PUT))
                 edge.data.put(e);
         }
