@@ -41,8 +41,7 @@ void log_exception([[maybe_unused]] const detail::Outcome<void> &outcome) {
         what = exception.what();
         weft_log(WEFT_LOG_ERROR, "the coroutine of a conversation ended by an exception: %s", what);
         return;
-    } catch (...) {
-    }
+    } catch (...) {}
 #endif
     weft_log(WEFT_LOG_ERROR, "the coroutine of a conversation ended by an exception: %s", what);
 }

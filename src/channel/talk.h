@@ -1,10 +1,11 @@
 // Weft - Talk: what stands between the events of a channel and a coroutine that reads it
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counted: the channel holds one until CCE_CLOSED, each Conversation another, and so does every wait.
-// The events come one at a time, in order; everything else on any thread. The mutex guards what is
-// not constant. It is held while reading is stopped and started, so that these come in the order of
-// what they follow from, and never while a coroutine is woken, a scope cut, or the program called.
+// Counted: the channel holds one until CCE_CLOSED, each Conversation another, and so does every
+// wait. The events come one at a time, in order; everything else on any thread. The mutex guards
+// what is not constant. It is held while reading is stopped and started, so that these come in the
+// order of what they follow from, and never while a coroutine is woken, a scope cut, or the program
+// called.
 #ifndef WEFT_SRC_CHANNEL_TALK_H
 #define WEFT_SRC_CHANNEL_TALK_H
 
@@ -70,12 +71,12 @@ private:
 
     std::mutex mutex_;
     std::deque<Message> messages_;
-    size_t kept_ = 0;       // bytes of messages_, with what each costs
-    bool paused_ = false;   // reading is stopped by us
-    bool deaf_ = false;     // what comes is dropped
-    bool reading_ = false;  // somebody is in next()
-    bool ended_ = false;    // no message will come; how_ tells why
-    bool by_us_ = false;    // the coroutine has ended it
+    size_t kept_ = 0;      // bytes of messages_, with what each costs
+    bool paused_ = false;  // reading is stopped by us
+    bool deaf_ = false;    // what comes is dropped
+    bool reading_ = false; // somebody is in next()
+    bool ended_ = false;   // no message will come; how_ tells why
+    bool by_us_ = false;   // the coroutine has ended it
     bool is_closed_ = false;
     Status how_;
     CommCloseReason reason_ = CCR_COUNT;

@@ -83,6 +83,7 @@ TEST(ConversationCuts, RacesLoseNothing) {
     Counting server(1500);
     auto read = [&]() -> Task<int> {
         std::vector<Conversation> talks;
+        talks.reserve(3);
         for (int i = 0; i < 3; i++)
             talks.push_back(co_await call(server.port()));
         std::vector<int> seen(talks.size());
@@ -111,6 +112,7 @@ TEST(ConversationCuts, RacesLoseNothing) {
     };
     wf::run([&]() -> Task<void> {
         std::vector<Task<int>> readers;
+        readers.reserve(8);
         for (int i = 0; i < 8; i++)
             readers.push_back(read());
         (void)co_await wf::all(std::move(readers));
@@ -130,8 +132,8 @@ TEST(ConversationCuts, RacesOfDifferentKinds) {
         EXPECT_TRUE((co_await talk.send("mine")).ok());
         wf::Incoming mine = co_await talk.next();
         mine.give_back();
-        // Both have a message when the race begins; what the loser has got goes back. The part within
-        // wins only if its timer ends at once.
+        // Both have a message when the race begins; what the loser has got goes back. The part
+        // within wins only if its timer ends at once.
         auto won = co_await wf::any(wf::any(talk.next(), wf::sleep(1h)), other.next());
         if (won.index() == 0) {
             EXPECT_EQ("mine", std::get<0>(std::get<0>(won))->bytes);

@@ -50,6 +50,7 @@ TEST(Conversations, ThousandsOfMessagesOnManyChannels) {
     unsigned short port = server.start(echo);
     wf::run([&]() -> Task<void> {
         std::vector<Task<int>> clients;
+        clients.reserve(50);
         for (int i = 0; i < 50; i++)
             clients.push_back(speak(port, 1000, lines()));
         for (int seen : co_await wf::all(std::move(clients)))

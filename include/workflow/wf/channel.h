@@ -72,8 +72,9 @@ struct ChannelEvents {
 
 namespace detail {
 
-// What stands between the channels of an owner and coroutines (wf/coro_channel.h). Gets the messages
-// in place of ChannelEvents::message, and sees each event behind the program's functions for it.
+// What stands between the channels of an owner and coroutines (wf/coro_channel.h). Gets the
+// messages in place of ChannelEvents::message, and sees each event behind the program's functions
+// for it.
 class ChannelTap {
 public:
     virtual ~ChannelTap() = default;
@@ -197,9 +198,7 @@ private:
     friend class detail::ChannelTap;
 };
 
-inline std::shared_ptr<void> &detail::ChannelTap::slot(Channel &channel) {
-    return channel.tapped_;
-}
+inline std::shared_ptr<void> &detail::ChannelTap::slot(Channel &channel) { return channel.tapped_; }
 inline ChannelPtr::ChannelPtr(Channel *channel) : channel_(channel) {
     if (channel_)
         channel_->ref();

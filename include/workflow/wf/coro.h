@@ -133,6 +133,7 @@ struct Promise : CoroPromise {
     }
     T take() {
         this->rethrow();
+        // Set by return_value(). NOLINTNEXTLINE(bugprone-unchecked-optional-access)
         return std::move(*value);
     }
 };
@@ -248,7 +249,7 @@ struct Outcome {
         if (exception)
             std::rethrow_exception(exception);
 #endif
-        if constexpr (!std::is_void_v<T>)
+        if constexpr (!std::is_void_v<T>) // NOLINTNEXTLINE(bugprone-unchecked-optional-access)
             return std::move(*value);
     }
 };
@@ -503,8 +504,9 @@ Task<First<detail::Kept<T>>> any(std::vector<Task<T>> tasks) {
     });
     co_await joined;
     for (size_t i = 0; i < outcomes.size(); i++) {
-        if (i != race.first() && outcomes[i].value)
-            detail::give_back(*outcomes[i].value);
+        std::optional<detail::Kept<T>> &left = outcomes[i].value;
+        if (i != race.first() && left)
+            detail::give_back(*left);
     }
     detail::Outcome<T> &first = outcomes[race.first()];
     if constexpr (std::is_void_v<T>) {
@@ -549,6 +551,7 @@ requires(sizeof...(T) > 0) Task<std::variant<detail::Kept<T>...>> any(Task<T>...
         ((race.first() == I ? take.template operator()<I>(std::get<I>(outcomes)) : void()), ...);
     }
     (std::index_sequence_for<T...>());
+    // One of them was first. NOLINTNEXTLINE(bugprone-unchecked-optional-access)
     co_return std::move(*value);
 }
 

@@ -18,8 +18,8 @@
 // the event, on a worker, mostly the one that has read the message. So it may block like any
 // callback: others take over, and the channel goes on taking messages up to its bound. And it may
 // wait for what waits for the events, such as the end of a client. Messages keep their order, since
-// one coroutine at a time reads; a second next() meanwhile is misuse and ends the process. Everything
-// else may be called from any thread, by any number of coroutines.
+// one coroutine at a time reads; a second next() meanwhile is misuse and ends the process.
+// Everything else may be called from any thread, by any number of coroutines.
 //
 // Reading. Messages own their bytes. Those that nobody awaits yet are kept up to
 // ConversationOptions::unread bytes, then reading stops until half of that is taken, and the peer
@@ -28,16 +28,16 @@
 // (ChannelOptions::half_open is set): what was heard can still be answered.
 //
 // A cut (with_timeout(), any(), wf::cancel()) ends the wait, and never costs a message: what comes
-// meanwhile is for the next next(), and what a part of any() has taken that lost the race goes back.
-// What has come already needs no wait, and is given in a scope that was cut, too.
+// meanwhile is for the next next(), and what a part of any() has taken that lost the race goes
+// back. What has come already needs no wait, and is given in a scope that was cut, too.
 //
 // When the channel has ended, and neither the coroutine's return nor its end() or close() was why,
-// the scope of its coroutine is cut with ECANCELED: its stop token is told, and what it awaits ends.
-// That is so for errors, for limits, and for the stop of the server. next() still gives what is
-// kept, then the end. (While reading is stopped an end may be found late.)
+// the scope of its coroutine is cut with ECANCELED: its stop token is told, and what it awaits
+// ends. That is so for errors, for limits, and for the stop of the server. next() still gives what
+// is kept, then the end. (While reading is stopped an end may be found late.)
 //
-// Servers, clients and endpoints wait for their coroutines: stop() and wait_finish() of a TcpServer,
-// wait() and the destructor of a TcpClient, the destructor of an UpgradeEndpoint, and
+// Servers, clients and endpoints wait for their coroutines: stop() and wait_finish() of a
+// TcpServer, wait() and the destructor of a TcpClient, the destructor of an UpgradeEndpoint, and
 // wait_conversations() of any. None of these may be called in such a coroutine.
 #ifndef WEFT_CORO_CHANNEL_H
 #define WEFT_CORO_CHANNEL_H
@@ -123,8 +123,8 @@ struct ConversationOptions {
 // endpoint, which does not begin before. It begins behind `established`; what authenticate() takes
 // is not for it. `function` is kept as long as it is needed, so a lambda may have captures; it runs
 // for many channels at once. ChannelEvents::message is not called any more, all others are.
-// Sets half_open, and water marks of 256 and 64 KiB: options() that are changed behind it count. Not
-// beside on_parsed(): EINVAL at the start.
+// Sets half_open, and water marks of 256 and 64 KiB: options() that are changed behind it count.
+// Not beside on_parsed(): EINVAL at the start.
 void on_conversation(ChannelOwner &owner, std::function<Task<void>(Conversation)> function,
                      ConversationOptions options = {});
 
