@@ -36,7 +36,7 @@ i.run{background:#58a55c!important}i.back{background:#9b59b6!important}i.open{op
 )";
 
 constexpr char KEY[] = R"(<p class="key"><i class="turn"></i>waits for its turn<i></i>under way<i
- class="wait"></i>waits for a name, a connection, or those before it<i class="connect"></i>connects<i
+ class="wait"></i>waits for a name, a connection, or others<i class="connect"></i>connects<i
  class="send"></i>sends<i class="receive"></i>waits for the answer and receives it<i
  class="run"></i>computes<i class="back"></i>callback</p>
 )";
@@ -47,9 +47,9 @@ struct Look {
 };
 
 constexpr Look LOOKS[] = {
-    {"resolving", "wait"},      {"waiting", "wait"},  {"connecting", "connect"},
-    {"handshaking", "connect"}, {"sending", "send"},  {"receiving", "receive"},
-    {"running", "run"},         {"callback", "back"},
+    {"resolving", "wait"},     {"waiting", "wait"},        {"elsewhere", "wait"},
+    {"connecting", "connect"}, {"handshaking", "connect"}, {"sending", "send"},
+    {"receiving", "receive"},  {"running", "run"},         {"callback", "back"},
 };
 
 const char *look_of(const std::string &phase) {

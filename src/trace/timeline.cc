@@ -96,6 +96,11 @@ private:
 
     void start_task(const TraceRecord &record) {
         Running &running = this->running(record.series);
+        if (auto at = tasks_.find(record.task); at != tasks_.end()) {
+            running.current = at->second;
+            this->go_on(record, &this->task(at->second));
+            return;
+        }
         TimelineTask made;
         made.id = running.current = tasks_[record.task] = made_of_.tasks.size() + 1;
         made.series = running.id;
@@ -112,6 +117,16 @@ private:
         }
         made_of_.series[running.id - 1].tasks.push_back(made.id);
         made_of_.tasks.push_back(std::move(made));
+    }
+
+    // A task that was started before and is alive: what looked like its end was not.
+    void go_on(const TraceRecord &record, TimelineTask *task) {
+        for (TimelinePhase &phase : task->phases) {
+            if (phase.name == "callback")
+                phase.name = "elsewhere";
+        }
+        task->end = -1;
+        task->phases.push_back({"goes on", now_, this->thread(record.thread)});
     }
 
     void add_phase(const TraceRecord &record) {

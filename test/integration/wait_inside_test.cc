@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "integration/workshop.h"
+#include "integration/peer.h"
 #include "workflow/WFFacilities.h"
 #include "workflow/WFGlobal.h"
 #include "workflow/WFGraphTask.h"

@@ -23,7 +23,9 @@ namespace wf {
 // Times are nanoseconds since the recording began; -1 what was not seen.
 
 struct TimelinePhase {
-    std::string name; // wf/trace.h
+    // As wf/trace.h has them. Of a task that lets others run in its series and is started again: in
+    // place of that "callback" "elsewhere", then "goes on".
+    std::string name;
     int64_t begin = -1;
     unsigned thread = 0; // that said so
 };
