@@ -23,7 +23,12 @@
 // - A parameter that is a reference refers to what may be gone after the first await. Arguments of
 //   spawn(f, args...) and run(f, args...) are copied or moved into the coroutine; take them by
 //   value.
-// g++ 12 awaits what stands in either arm of `?:`, whatever the condition: write `if`.
+// And two of g++ 12:
+// - It awaits what stands in either arm of `?:`, whatever the condition: write `if`.
+// - In an expression with co_await it destroys twice what is made there from its members: a lambda
+//   with captures that have destructors (`co_await compute("q", [text] {...})`), a struct without
+//   constructors (`co_await f({text})`). Give it a name first, and move that. Captures by reference
+//   and of plain values are safe.
 #ifndef WEFT_CORO_H
 #define WEFT_CORO_H
 

@@ -54,6 +54,10 @@ class Talk;
 struct Message {
     std::string bytes;
     uint64_t type = 0; // where the framing knows types
+
+    Message() = default;
+    Message(std::string bytes_in, uint64_t type_in = 0)
+        : bytes(std::move(bytes_in)), type(type_in) {}
 };
 
 // What next() gives: a message, or why there is none. ECANCELED and ETIMEDOUT of a cut scope when

@@ -220,6 +220,7 @@ Task<Status> sleep(std::chrono::duration<REP, PERIOD> time);
 Task<Result<std::string>> read_file(std::string path, size_t most = 64u << 20);
 
 struct HttpOptions {
+    HttpOptions() {} // no aggregate: see the last hazard in wf/coro.h
     int redirect_max = 5;
     int retry_max = 0;
     std::string method = "GET";
