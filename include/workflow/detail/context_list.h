@@ -32,7 +32,7 @@ class ContextList {
 public:
     ContextList() : first_(NULL) {}
     ContextList(const ContextList &) : first_(NULL) {}
-    ContextList &operator=(const ContextList &) { return *this; }
+    ContextList &operator=(const ContextList &) { return *this; } // NOLINT: nothing is assigned
     ~ContextList() {
         if (__builtin_expect(this->first_ != NULL, 0))
             this->clear();
