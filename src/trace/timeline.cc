@@ -152,10 +152,11 @@ private:
     }
 
     void end_task(const TraceRecord &record) {
-        Running &running = this->running(record.series);
-        if (running.current != 0)
-            this->task(running.current).end = now_;
-        running.current = 0;
+        auto at = series_.find(record.series);
+        if (at == series_.end() || at->second.current == 0)
+            return; // it began before the recording
+        this->task(at->second.current).end = now_;
+        at->second.current = 0;
     }
 
     void add_of_series(const TraceRecord &record) {
@@ -165,6 +166,8 @@ private:
         }
         if (record.kind == TraceKind::SERIES_CREATED)
             series_.erase(record.series);
+        if (record.kind == TraceKind::SERIES_END && !series_.count(record.series))
+            return; // nothing else of it was seen
         TimelineSeries &it = this->series(record.series);
         switch (record.kind) {
         case TraceKind::SERIES_CREATED:
