@@ -109,6 +109,9 @@ Executor *Engine::start(LazyExecutor *lazy, int threads) {
 }
 
 Executor *Engine::compute_executor() {
+    // Asked for by every computation, and the number of processors is read from a file.
+    if (compute_.ready.load(std::memory_order_acquire))
+        return &compute_.executor;
     int threads = settings_.compute_threads;
     return start(&compute_,
                  threads >= 0 ? threads : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
