@@ -70,56 +70,59 @@ void add(const TraceEvent &event) {
     all.series[event.series] = std::move(made);
 }
 
-void start_task(const TraceEvent &event, const char *type, std::string label) {
+// Changes what is known of a series, under the lock; not if it was made before the watch.
+template <class CHANGE>
+void update(const SeriesWork *series, CHANGE change) {
     Table &all = table();
     std::lock_guard<std::mutex> lock(all.mutex);
-    auto at = all.series.find(event.series);
-    if (at == all.series.end())
-        return;
-    Watched &it = at->second;
-    it.started = true;
-    it.task = event.task;
-    it.type = type;
-    if (it.name.empty())
-        it.name = label.empty() ? detail::type_name(type) : label;
-    it.label = std::move(label);
-    it.phase = nullptr;
-    it.since = Clock::now();
+    auto at = all.series.find(series);
+    if (at != all.series.end())
+        change(&at->second);
 }
 
-void change(const TraceEvent &event) {
-    Table &all = table();
-    std::lock_guard<std::mutex> lock(all.mutex);
-    auto at = all.series.find(event.series);
-    if (at == all.series.end())
-        return;
-    Watched &it = at->second;
+void start_task(const TraceEvent &event, const char *type, std::string label) {
+    update(event.series, [&](Watched *it) {
+        it->started = true;
+        it->task = event.task;
+        it->type = type;
+        if (it->name.empty())
+            it->name = label.empty() ? detail::type_name(type) : label;
+        it->label = std::move(label);
+        it->phase = nullptr;
+        it->since = Clock::now();
+    });
+}
+
+void change(const TraceEvent &event, Watched *it) {
     switch (event.kind) {
     case TraceKind::TASK_PHASE:
-        if (event.task != it.task)
+        if (event.task != it->task)
             break;
-        it.phase = event.text;
-        it.since = Clock::now();
+        it->phase = event.text;
+        it->since = Clock::now();
         if (strcmp(event.text, "callback") == 0)
-            it.task = nullptr;
+            it->task = nullptr;
         break;
     case TraceKind::TASK_NAMED:
-        if (event.task == it.task)
-            it.label = event.text;
+        if (event.task == it->task)
+            it->label = event.text;
         break;
     case TraceKind::TASK_END:
-        it.task = nullptr;
-        it.type = nullptr;
+        it->task = nullptr;
+        it->type = nullptr;
         break;
     case TraceKind::SERIES_NAMED:
-        it.name = event.text;
-        break;
-    case TraceKind::SERIES_GONE:
-        all.series.erase(at);
+        it->name = event.text;
         break;
     default:
         break;
     }
+}
+
+void forget(const SeriesWork *series) {
+    Table &all = table();
+    std::lock_guard<std::mutex> lock(all.mutex);
+    all.series.erase(series);
 }
 
 void see(const TraceEvent &event) {
@@ -130,11 +133,14 @@ void see(const TraceEvent &event) {
     case TraceKind::TASK_START:
         start_task(event, detail::mangled_type(event.task), detail::description(event.task));
         break;
+    case TraceKind::SERIES_GONE:
+        forget(event.series);
+        break;
     case TraceKind::TASK_CREATED:
     case TraceKind::TASK_GONE:
         break;
     default:
-        change(event);
+        update(event.series, [&](Watched *it) { change(event, it); });
         break;
     }
 }

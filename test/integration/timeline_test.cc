@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "integration/raw_socket.h"
+#include "integration/timelines.h"
 #include "workflow/WFFacilities.h"
 #include "workflow/WFHttpServer.h"
 #include "workflow/WFTaskFactory.h"
@@ -47,15 +48,7 @@ protected:
     // With the end of the server every series of it is gone.
     Timeline finish() {
         server->stop();
-        auto is_over = [this] {
-            for (const TimelineSeries &one : recorder.get().series) {
-                if (!one.tasks.empty() && one.end < 0)
-                    return false;
-            }
-            return true;
-        };
-        while (!is_over())
-            std::this_thread::yield();
+        wait_for_series(recorder);
         recorder.stop();
         return recorder.get();
     }

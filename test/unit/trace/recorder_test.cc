@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "integration/timelines.h"
 #include "workflow/WFFacilities.h"
 #include "workflow/WFGraphTask.h"
 #include "workflow/WFTaskFactory.h"
@@ -37,15 +38,7 @@ protected:
 
     // When the last series is over: its callback, which the test waits for, comes before that.
     Timeline finish() {
-        auto is_over = [this] {
-            for (const TimelineSeries &one : recorder.get().series) {
-                if (!one.tasks.empty() && one.end < 0)
-                    return false;
-            }
-            return true;
-        };
-        while (!is_over())
-            std::this_thread::yield();
+        wait_for_series(recorder);
         recorder.stop();
         return recorder.get();
     }
