@@ -75,6 +75,30 @@ static int timers() {
     return 0;
 }
 
+class Farewell {
+public:
+    explicit Farewell(const char *who) : who_(who) {}
+    ~Farewell() {
+        printf("%s gone\n", who_);
+        fflush(stdout);
+    }
+
+private:
+    const char *who_;
+};
+
+// Row 122: callbacks run while static objects are destroyed: behind the locals of main and what
+// was made after the first use, before what was made earlier.
+static int statics() {
+    Farewell local("local");
+    static Farewell earlier("earlier static");
+    WFTaskFactory::create_timer_task(3600, 0, [](WFTimerTask *t) {
+        say_state("timer", t);
+    })->start();
+    static Farewell later("later static");
+    return 0;
+}
+
 // Row 120: what computes finishes, what waits in a queue is ABORTED. The running one waits for
 // the others to be aborted, so that it cannot end before the exit has begun.
 static int compute() {
@@ -297,6 +321,8 @@ int main(int argc, char *argv[]) {
         return first_use();
     if (which == "timers")
         return timers();
+    if (which == "statics")
+        return statics();
     if (which == "compute")
         return compute();
     if (which == "network" && argc > 2)

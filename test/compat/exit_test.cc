@@ -52,6 +52,12 @@ TEST(Exit, Row120Timers) {
     EXPECT_EQ(5, count(result.out, "\n")) << result.out;
 }
 
+TEST(Exit, Row122DuringTheDestructionOfStatics) {
+    peer::Result result = run_case("statics");
+    EXPECT_EQ(0, result.status) << result.err;
+    EXPECT_EQ("local gone\nlater static gone\ntimer 2/0\nearlier static gone\n", result.out);
+}
+
 TEST(Exit, Row120Compute) {
     peer::Result result = run_case("compute");
     EXPECT_EQ(0, result.status) << result.err;
