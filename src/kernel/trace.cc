@@ -14,16 +14,20 @@ constinit std::atomic<unsigned> trace_wanted{0};
 namespace {
 
 constinit std::atomic<TraceHook> hooks[TRACE_SINKS];
+// Hook and bit change together, so that of two who set the same sink one wins whole.
+struct weft_lock hooks_lock = {0};
 
 } // namespace
 
 TraceHook set_trace_sink(TraceSink sink, TraceHook hook) {
-    TraceHook before = hooks[sink].exchange(hook);
     unsigned bit = 1u << sink;
+    sys_lock(&hooks_lock);
+    TraceHook before = hooks[sink].exchange(hook);
     if (hook)
         trace_wanted |= bit;
     else
         trace_wanted &= ~bit;
+    sys_unlock(&hooks_lock);
     return before;
 }
 
@@ -64,17 +68,17 @@ TraceHook set_trace_hook(TraceHook hook) {
 }
 
 void name_task(const SubTask *task, const char *name) {
-    if (detail::is_traced())
-        detail::trace_task(TraceKind::TASK_NAMED, task, name);
+    if (detail::is_traced() && task)
+        detail::trace_task(TraceKind::TASK_NAMED, task, name ? name : "");
 }
 
 void name_series(const SeriesWork *series, const char *name) {
-    if (!detail::is_traced())
+    if (!detail::is_traced() || !series)
         return;
     TraceEvent event = {};
     event.kind = TraceKind::SERIES_NAMED;
     event.series = series;
-    event.text = name;
+    event.text = name ? name : "";
     detail::trace_event(event);
 }
 

@@ -70,7 +70,7 @@ void ask(const TraceEvent &event, TraceRecord *record) {
         break;
     case TraceKind::TASK_NAMED:
     case TraceKind::SERIES_NAMED:
-        record->text = event.text ? event.text : "";
+        record->text = event.text;
         break;
     default:
         break;

@@ -27,9 +27,9 @@ enum class TraceKind {
     SERIES_NAMED    // by name_series(): `text`
 };
 
-// The phases, as far as they are told: of client tasks "resolving", "waiting" (for a connection),
-// "connecting", "handshaking", "sending", "receiving", "complete"; of computations "running"; of a
-// graph "nodes"; and of every task "callback", when its state is final.
+// Phases: of client tasks "resolving", "waiting" (for a connection), "connecting", "handshaking",
+// "sending", "receiving", "complete"; of computations "running"; of a graph "nodes"; of every task
+// "callback": its state is final, or it lets others of its series run and is started once more.
 
 // One event. Of one series, starts and ends come in order, each start with its end, never two at a
 // time.

@@ -76,6 +76,17 @@ TEST_F(Pending, ACounterThatLacksCounts) {
     EXPECT_TRUE(all_gone());
 }
 
+TEST_F(Pending, NoNames) {
+    WFCounterTask *counter = WFTaskFactory::create_counter_task(1, nullptr);
+    SeriesWork *series = Workflow::create_series_work(counter, nullptr);
+    wf::name_series(series, nullptr);
+    series->start();
+    wf::name_task(counter, nullptr);
+    EXPECT_TRUE(contains(wf::describe_pending(), "waits for: Counter")) << wf::describe_pending();
+    counter->count();
+    EXPECT_TRUE(all_gone());
+}
+
 TEST_F(Pending, ANamedMailbox) {
     Workflow::start_series_work(WFTaskFactory::create_mailbox_task("letters", nullptr), nullptr);
     std::vector<PendingSeries> all = wf::pending_series();

@@ -130,6 +130,17 @@ TEST_F(Recorder, ASeriesInItsOrder) {
     EXPECT_GE(task(timeline, "a").end - task(timeline, "a").begin, 1000000);
 }
 
+TEST_F(Recorder, NamesOfNothingAndNoNames) {
+    wf::name_task(nullptr, "nobody");
+    wf::name_series(nullptr, "nobody");
+    run(named(WFTaskFactory::create_timer_task(0, 0, nullptr), nullptr),
+        [](SeriesWork *series) { wf::name_series(series, nullptr); });
+    Timeline timeline = finish();
+    ASSERT_EQ(1u, timeline.tasks.size());
+    EXPECT_EQ("0.000 ms", timeline.tasks[0].label);
+    EXPECT_EQ("0.000 ms", timeline.series[0].label);
+}
+
 TEST_F(Recorder, TimersSayHowLong) {
     run(WFTaskFactory::create_timer_task(0, 2500000, nullptr));
     EXPECT_EQ("2.500 ms", finish().tasks.at(0).label);
