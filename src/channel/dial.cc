@@ -39,7 +39,7 @@ public:
     }
     bool is_idle(std::function<void()>) override { return true; }
 
-    // Only the first counts.
+    // Only the first counts, and none behind take().
     void settle(std::shared_ptr<Talk> talk, const Status &status) {
         WaitList::Waiter *waiter;
         {
@@ -54,8 +54,11 @@ public:
         if (waiter)
             waiter->wake();
     }
+    // Once, also when the wait was cut: a channel holds the tap, so that the tap must not go on
+    // holding the channel's conversation.
     Status take(std::shared_ptr<Talk> *talk) {
         std::lock_guard lock(mutex_);
+        settled_ = true;
         *talk = std::move(talk_);
         return status_;
     }
@@ -136,12 +139,13 @@ Task<Result<Conversation>> dial(std::string host, unsigned short port, DialOptio
         co_return Result<Conversation>(status);
     }
     Status status = co_await DialTap::Wait(tap.get());
+    std::shared_ptr<Talk> talk;
+    Status told = tap->take(&talk);
     if (!status.ok()) {
         dialed->client.close();
         co_return Result<Conversation>(status);
     }
-    std::shared_ptr<Talk> talk;
-    status = tap->take(&talk);
+    status = told;
     if (!talk)
         co_return Result<Conversation>(status);
     co_return Result<Conversation>(status, hold(std::move(talk)));

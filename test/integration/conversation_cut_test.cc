@@ -224,8 +224,8 @@ TEST(ConversationDial, ACutLeavesNothing) {
     EXPECT_TRUE(silent.accept().wait_closed());
     Counting server(10);
     wf::run([&]() -> Task<void> { // at any moment
-        for (int i = 0; i < 200; i++) {
-            std::chrono::microseconds limit(i * 10);
+        for (int i = 0; i < 1000; i++) {
+            std::chrono::microseconds limit(i % 200 * 2 + i / 5);
             auto talk =
                 co_await wf::with_timeout(limit, wf::dial("127.0.0.1", server.port(), lines()));
             EXPECT_TRUE(talk.ok() || talk.is_timeout()) << talk.message();
