@@ -3,6 +3,7 @@
 #include "kernel/listener.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <new>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 
 namespace {
 
+constexpr int MAX_SHARE = 64; // newcomers that a long wait makes up for in one go
 constexpr uint32_t PAUSE_MIN_MS = 10;
 constexpr uint32_t PAUSE_MAX_MS = 500; // newcomers shall be served within a second again
 
@@ -35,9 +37,11 @@ const struct pollable_ops CommListener::ops = {on_event, on_release, on_abort};
 
 CommListener::CommListener(Communicator *comm, CommService *service, int fd_in, bool own,
                            struct weft_poller *home)
-    : pollable{&ops, home ? home : mpoller_pick(comm->get_pool()), 2, POLLER_NO_SLOT, fd_in},
+    : pollable{&ops, home ? home : mpoller_pick(comm->get_pool()), 2, POLLER_NO_SLOT, fd_in,
+               nullptr},
       comm_(comm), service_(service), own_(own), home_(home), next_(nullptr), held_(0), stopped_(0),
-      stop_error_(0), starved_(0), pause_ms_(PAUSE_MIN_MS), seen_(0), renewing_(0) {
+      stop_error_(0), starved_(0), pause_ms_(PAUSE_MIN_MS), seen_(0), looks_(0),
+      renewing_(0) {
     DescriptorReserve::add_user();
     start_order_.run = run_start;
     stop_order_.run = run_stop;
@@ -150,6 +154,18 @@ void CommListener::on_release(struct pollable *node) {
         service->handle_unbound();
 }
 
+// How many may be taken in one go. By default one for each batch of other events that was full
+// since the last time: a poller with a thousand busy connections hears of its listener once in a
+// round of them, and newcomers would wait for seconds.
+int CommListener::share() {
+    int most = service_->listening_.accept_at_once;
+    if (most >= 0)
+        return most > 0 ? most : INT_MAX;
+    uint32_t looks = a32_load(&poller->full_looks);
+    uint32_t passed = looks - a32_swap(&looks_, looks);
+    return passed < MAX_SHARE ? 1 + static_cast<int>(passed) : MAX_SHARE;
+}
+
 void CommListener::on_event(struct pollable *node, uint32_t events) {
     CommListener *self = static_cast<CommListener *>(node);
     struct mpoller *pool = self->comm_->get_pool();
@@ -159,8 +175,7 @@ void CommListener::on_event(struct pollable *node, uint32_t events) {
     mpoller_enter(pool);
     if (events & EPOLLOUT)
         self->can_write();
-    int most = self->service_->listening_.accept_at_once;
-    for (int i = 0; (most <= 0 || i < most) && !a32_load(&self->stopped_); i++) {
+    for (int left = self->share(); left > 0 && !a32_load(&self->stopped_); left--) {
         if (a32_load(&self->held_))
             break;
         // Whoever lost the poller leaves the rest to its successor, who is told again.

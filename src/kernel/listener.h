@@ -78,6 +78,7 @@ private:
                (wants_write() ? static_cast<uint32_t>(EPOLLOUT) : 0u);
     }
     uint32_t see_interest();
+    int share();
     void hold(bool held);
     void take(int conn, const struct sockaddr *addr, socklen_t len);
     void count_starved();
@@ -100,6 +101,7 @@ private:
     uint32_t starved_;  // atomic: accepting is to pause, for want of descriptors
     uint32_t pause_ms_; // atomic
     uint32_t seen_;     // atomic: the interest as the driver has last found it
+    uint32_t looks_;    // atomic: the poller's full looks when it last reported
     Part<weft_msg> start_order_;
     Part<weft_msg> stop_order_;
     Part<weft_msg> renew_order_;

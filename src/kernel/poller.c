@@ -243,6 +243,8 @@ void poller_fetch(struct weft_poller *poller) {
     poller->now = sys_now();
     poller->batch_next = 0;
     poller->batch_count = n > 0 ? n : 0; // an interrupted wait is an empty one
+    if (poller->batch_count == POLLER_BATCH)
+        a32_store(&poller->full_looks, a32_load(&poller->full_looks) + 1);
     if (n <= 0)
         fire_timers(poller, poller->now);
     drain_inbox(poller);

@@ -76,6 +76,7 @@ struct weft_poller {
     uint64_t spared_cpu; // and the processor time that one had used by then
     int batch_next, batch_count;
     unsigned full_batches; // in a row, since the timers were last looked at
+    uint32_t full_looks;   // atomic: how often a batch was full, behind which others may wait
     unsigned ready_quota;  // items of the ready list to run before the next fetch
     unsigned ready_count;
     struct weft_job *ready, **ready_tail;

@@ -12,7 +12,7 @@ CommSocketOptions::CommSocketOptions()
       user_timeout(-1), receive_buffer(-1), send_buffer(-1) {}
 
 CommListenOptions::CommListenOptions()
-    : backlog(4096), defer_accept(0), accept_at_once(1), reuse_port(false), dual_stack(true) {}
+    : backlog(4096), defer_accept(0), accept_at_once(-1), reuse_port(false), dual_stack(true) {}
 
 namespace {
 

@@ -252,7 +252,8 @@ void Program::bind(Server *server) {
     server->set_filter(rng.percent(25) ? filter_ : nullptr);
     server->set_guard(!polite && rng.percent(20) ? guard_ : nullptr);
     struct CommListenOptions options;
-    options.accept_at_once = static_cast<int>(rng.below(3) * rng.below(20));
+    if (rng.percent(50))
+        options.accept_at_once = static_cast<int>(rng.below(3) * rng.below(20));
     options.reuse_port = rng.percent(20);
     server->set_listen_options(&options);
     server->held = false;
