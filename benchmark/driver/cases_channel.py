@@ -13,7 +13,7 @@ def echo_server(bench, label, name, *extra):
 def channel_echo(bench):
     subjects = [have(lambda: echo_server(bench, "bare", "bench_bare_loop", "-e")),
                 have(lambda: echo_server(bench, "weft", "bench_channel_server"))]
-    contenders = [(s.label, s, ["-c", 1000, "-e", 64]) for s in subjects if s]
+    contenders = [(s.label, s, ["-c", 1000, "-e", 64, "-a"]) for s in subjects if s]
     results = bench.compare("channel-echo", contenders, True)
     bench.add(us_row("speed", "channel echo, 64 B messages, 1,000 connections, pinned", results,
                      "<= 1.05 x bare", 1.05))

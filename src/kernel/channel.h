@@ -63,10 +63,9 @@ constexpr unsigned CHANNEL_GROUP_SHARDS = 16;
 struct CommChannelCore {
     explicit CommChannelCore(CommChannel *channel_in) : channel(channel_in) {}
 
+    // What every message needs stands first, in the bytes that pollers fetch ahead.
     CommChannel *const channel;
     CommChannelGroup *group = nullptr; // counted; set once, before `entry`
-    std::atomic<uint64_t> id{0};       // likewise
-    unsigned shard = 0;                // likewise: of the group's lists
     // Counted; set once, under its lock. The program may hold the channel, and use it, before.
     std::atomic<CommConnEntry *> entry{nullptr};
     std::atomic<bool> halted{false}; // what may_receive() tells; written under the lock
@@ -95,8 +94,14 @@ struct CommChannelCore {
 
     PieceQueue queue;
     PieceQueue done;
-    size_t first_sent = 0;         // bytes of the first piece that are sent
+    uint64_t bytes_received = 0, bytes_sent = 0;
+    uint64_t message_bytes = 0;        // of the message under way
+    std::atomic<uint64_t> messages{0}; // counted by the reader without the lock
+    uint64_t last_received = 0;
+    uint64_t last_moved = 0; // either way
+
     std::atomic<size_t> queued{0}; // bytes to be sent; written under the lock
+    size_t first_sent = 0;         // bytes of the first piece that are sent
     size_t counted = 0;            // of those, what the group knows of
     BacklogRule backlog{0, 0};
 
@@ -104,8 +109,6 @@ struct CommChannelCore {
     socklen_t peer_len = 0;
 
     uint64_t opened_at = 0;
-    uint64_t last_received = 0;
-    uint64_t last_moved = 0;          // either way
     uint64_t last_sent = 0;           // while draining
     uint64_t message_at = 0;          // the message's first byte; later by each pause
     uint64_t paused_at = 0;           // stop_read()
@@ -114,9 +117,8 @@ struct CommChannelCore {
     uint64_t limit_at = ENTRY_NEVER;  // end_after()
     uint64_t finish_at = ENTRY_NEVER; // behind our end
     std::atomic<CommCloseReason> limit_reason{CCR_COUNT};
-    uint64_t message_bytes = 0; // of the message under way
-    uint64_t bytes_received = 0, bytes_sent = 0;
-    std::atomic<uint64_t> messages{0}; // counted by the reader without the lock
+    std::atomic<uint64_t> id{0}; // set once, before `entry`
+    unsigned shard = 0;          // likewise: of the group's lists
 
     struct Delivery : weft_job {
         CommChannelCore *core;

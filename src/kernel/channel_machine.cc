@@ -64,7 +64,11 @@ void CommChannelMachine::on_release(struct pollable *node) {
     delete static_cast<CommClientEntry *>(node);
 }
 
-void CommChannelMachine::run(CommConnEntry *entry) { run_here(entry, false); }
+void CommChannelMachine::run(CommConnEntry *entry) {
+    if (entry->channel)
+        __builtin_prefetch(entry->channel->channel); // for feed(), behind the system's work
+    run_here(entry, false);
+}
 
 // `here`: this thread came from the queue with a permit for this channel.
 void CommChannelMachine::run_here(CommConnEntry *entry, bool here) {
@@ -372,6 +376,7 @@ int CommChannelMachine::bind(CommChannelCore *core, CommConnEntry *entry, CommCh
     core->backlog = BacklogRule(core->options().backlog_limit, core->options().min_send_rate);
     group->ref();
     entry->ref();
+    __atomic_store_n(&entry->beside, core, __ATOMIC_RELAXED);
     core->entry = entry;
     return 0;
 }

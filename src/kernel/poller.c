@@ -148,8 +148,38 @@ struct weft_job *poller_take_ready(struct weft_poller *poller) {
     return job;
 }
 
+// How much of an object the events of a connection touch.
+enum { LINE = 64, NODE_BYTES = 256, BESIDE_BYTES = 128 };
+
+static void fetch_ahead(const void *object, size_t size) {
+    const char *end = (const char *)object + size;
+    for (const char *at = object; at < end; at += LINE)
+        __builtin_prefetch(at, 1);
+    __builtin_prefetch(end - 1, 1); // it need not begin with a line
+}
+
+static struct pollable *coming(const struct weft_poller *poller, int ahead) {
+    int index = poller->batch_next + ahead;
+    if (index >= poller->batch_count || poller->batch[index].data.u64 == WAKE_EVENT)
+        return NULL;
+    return poller->slots[(uint32_t)poller->batch[index].data.u64].node;
+}
+
+// With a thousand connections the objects of each are out of the cache when its event is due. Those
+// of the next are fetched while this one is in the system, in two steps, for where the second
+// object is stands in the first (ADR 16).
+static void fetch_coming(const struct weft_poller *poller) {
+    const struct pollable *second = coming(poller, 1), *first = coming(poller, 0);
+    const void *beside = first ? __atomic_load_n(&first->beside, __ATOMIC_RELAXED) : NULL;
+    if (second)
+        fetch_ahead(second, NODE_BYTES);
+    if (beside)
+        fetch_ahead(beside, BESIDE_BYTES);
+}
+
 struct pollable *poller_take_event(struct weft_poller *poller, uint32_t *events) {
     struct epoll_event *event = &poller->batch[poller->batch_next++];
+    fetch_coming(poller);
     if (event->data.u64 == WAKE_EVENT)
         return NULL;
     struct poll_slot *slot = &poller->slots[(uint32_t)event->data.u64];
