@@ -24,8 +24,7 @@ struct CommSocketOptions {
 struct CommListenOptions {
     int backlog;        // connections that wait for accept; at most net.core.somaxconn. 4096
     int defer_accept;   // seconds a connection may be kept back until its first byte came; 0 off. 0
-    int accept_at_once; // at most so many in one go; 0 until none is left; -1 a fair share. See
-                        // ADR 8. -1
+    int accept_at_once; // at most so many in one go; 0 all; -1 a fair share (ADR 8). -1
     bool reuse_port;    // one listener for each poller (SO_REUSEPORT), and no dealing out. false
     bool dual_stack;    // an IPv6 address takes IPv4 as well. true
     CommListenOptions();
