@@ -63,7 +63,7 @@ constexpr unsigned CHANNEL_GROUP_SHARDS = 16;
 struct CommChannelCore {
     explicit CommChannelCore(CommChannel *channel_in) : channel(channel_in) {}
 
-    // What every message needs stands first, in the bytes that pollers fetch ahead.
+    // What every message needs stands first, side by side.
     CommChannel *const channel;
     CommChannelGroup *group = nullptr; // counted; set once, before `entry`
     // Counted; set once, under its lock. The program may hold the channel, and use it, before.

@@ -376,7 +376,6 @@ int CommChannelMachine::bind(CommChannelCore *core, CommConnEntry *entry, CommCh
     core->backlog = BacklogRule(core->options().backlog_limit, core->options().min_send_rate);
     group->ref();
     entry->ref();
-    __atomic_store_n(&entry->beside, core, __ATOMIC_RELAXED);
     core->entry = entry;
     return 0;
 }

@@ -80,9 +80,9 @@ bool CommConnEntry::is_legal(State from, State to) { return has_edge(from, to); 
 
 CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, int fd_in,
                              const struct pollable_ops *ops_in, State first)
-    : pollable{ops_in, home, 1, POLLER_NO_SLOT, fd_in, nullptr}, mutex{0}, state(first),
-      busy(false), readable(false), writable(false), hangup(false), eof(false), timed_out(false),
-      aborted(false), canceled(false), order_wanted(false), order_posted(false), job_wanted(false),
+    : pollable{ops_in, home, 1, POLLER_NO_SLOT, fd_in}, mutex{0}, state(first), busy(false),
+      readable(false), writable(false), hangup(false), eof(false), timed_out(false), aborted(false),
+      canceled(false), order_wanted(false), order_posted(false), job_wanted(false),
       job_posted(false), want_write(false), polls_write(false), closed(false), gone(false),
       unlisted(false), in_head(false), has_head(false), renewed(false), admitted(false),
       request_sent(false), has_session(false), over(false), listed_used(false), listed(false),

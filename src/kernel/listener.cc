@@ -37,8 +37,7 @@ const struct pollable_ops CommListener::ops = {on_event, on_release, on_abort};
 
 CommListener::CommListener(Communicator *comm, CommService *service, int fd_in, bool own,
                            struct weft_poller *home)
-    : pollable{&ops,   home ? home : mpoller_pick(comm->get_pool()), 2, POLLER_NO_SLOT, fd_in,
-               nullptr},
+    : pollable{&ops, home ? home : mpoller_pick(comm->get_pool()), 2, POLLER_NO_SLOT, fd_in},
       comm_(comm), service_(service), own_(own), home_(home), next_(nullptr), held_(0), stopped_(0),
       stop_error_(0), starved_(0), pause_ms_(PAUSE_MIN_MS), seen_(0), looks_(0), renewing_(0) {
     DescriptorReserve::add_user();

@@ -149,32 +149,20 @@ struct weft_job *poller_take_ready(struct weft_poller *poller) {
 }
 
 // How much of an object the events of a connection touch.
-enum { LINE = 64, NODE_BYTES = 256, BESIDE_BYTES = 128 };
+enum { LINE = 64, NODE_BYTES = 256 };
 
-static void fetch_ahead(const void *object, size_t size) {
-    const char *end = (const char *)object + size;
-    for (const char *at = object; at < end; at += LINE)
-        __builtin_prefetch(at, 1);
-    __builtin_prefetch(end - 1, 1); // it need not begin with a line
-}
-
-static struct pollable *coming(const struct weft_poller *poller, int ahead) {
-    int index = poller->batch_next + ahead;
-    if (index >= poller->batch_count || poller->batch[index].data.u64 == WAKE_EVENT)
-        return NULL;
-    return poller->slots[(uint32_t)poller->batch[index].data.u64].node;
-}
-
-// With a thousand connections the objects of each are out of the cache when its event is due. Those
-// of the next are fetched while this one is in the system, in two steps, for where the second
-// object is stands in the first (ADR 16).
+// With a thousand connections the object of each is out of the cache when its event is due. That of
+// the next is fetched while this one is in the system (ADR 16).
 static void fetch_coming(const struct weft_poller *poller) {
-    const struct pollable *second = coming(poller, 1), *first = coming(poller, 0);
-    const void *beside = first ? __atomic_load_n(&first->beside, __ATOMIC_RELAXED) : NULL;
-    if (second)
-        fetch_ahead(second, NODE_BYTES);
-    if (beside)
-        fetch_ahead(beside, BESIDE_BYTES);
+    if (poller->batch_next >= poller->batch_count)
+        return;
+    uint64_t name = poller->batch[poller->batch_next].data.u64;
+    const struct pollable *node = name == WAKE_EVENT ? NULL : poller->slots[(uint32_t)name].node;
+    if (!node)
+        return;
+    for (int at = 0; at < NODE_BYTES; at += LINE)
+        __builtin_prefetch((const char *)node + at, 1);
+    __builtin_prefetch((const char *)node + NODE_BYTES - 1, 1); // it need not begin with a line
 }
 
 struct pollable *poller_take_event(struct weft_poller *poller, uint32_t *events) {

@@ -48,8 +48,6 @@ struct pollable {
     uint32_t refs;              // atomic
     int32_t slot;               // POLLER_NO_SLOT exactly when not registered
     int fd;
-    // What its events need beside itself; only ever fetched into the cache, so it may be gone.
-    const void *beside; // atomic
 };
 
 struct poll_slot {
