@@ -152,9 +152,9 @@ void CommListener::on_release(struct pollable *node) {
         service->handle_unbound();
 }
 
-// How many may be taken in one go. By default one for each batch of other events that was full
-// since the last time: a poller with a thousand busy connections hears of its listener once in a
-// round of them, and newcomers would wait for seconds.
+// How many may be taken in one go. By default one, and one more for each batch of events that was
+// full since the last time: a poller with a thousand busy connections hears of its listener once in
+// a round of them, and newcomers would wait for seconds.
 int CommListener::share() {
     int most = service_->listening_.accept_at_once;
     if (most >= 0)
