@@ -10,17 +10,21 @@
 //
 //   load -p PORT [-c CONNECTIONS] [-t THREADS] [-d SECONDS] [-w WARM_SECONDS] [-P PID,PID,...]
 //        [-u PATH] [-s SLOW_PATH -n EVERY] [-r RATE] [-H] [-k] [-e BYTES] [-a]
+//   load -p PORT -P PIDS -p PORT2 -P PIDS2 [as above, but -t, -s and -r]
 //     -s, -n  every EVERY-th request goes to SLOW_PATH and is counted apart
 //     -H      requests of the size a browser sends
 //     -k      a new connection for each request
 //     -e      no HTTP: messages of so many bytes, which the server sends back
 //     -a      always awake: never waits for answers. Waking a thread on another processor may cost
 //             a server as much as the answer, and a quick one has to do it less often
+//     -p -p   a duel: two servers that run at the same time are loaded in turn, a fifth of a second
+//             each. What the machine does to one it does to the other, since its moods are longer
 //
-// Prints one JSON object. An answer that does not begin with "HTTP/1.1 200" is an error, and so is
-// a connection that ends early.
+// Prints one JSON object; of a duel, the processor time of a request in each turn. An answer that
+// does not begin with "HTTP/1.1 200" is an error, and so is a connection that ends early.
 #define _GNU_SOURCE
 #include "histogram.h"
+#include "load_request.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,14 +43,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_PIDS = 64, MAX_THREADS = 16, READ_SIZE = 1 << 17, EVENTS_PER_WAIT = 256 };
+enum { MAX_PIDS = 64, MAX_THREADS = 16, EVENTS_PER_WAIT = 256 };
+enum { DUEL = 2, TURN_MS = 200, SETTLE_MS = 40 }; // the first of a turn is not measured
 enum phase { WARMING, MEASURING, ENDING };
-
-struct request {
-    char text[2048];
-    size_t size;
-    size_t answer_size; // what each answer to it must measure, learnt by asking once
-};
 
 struct conn {
     int fd;
@@ -57,6 +56,7 @@ struct conn {
 
 struct worker {
     pthread_t thread;
+    uint16_t port;
     int count;
     int ep;
     struct conn *conns;
@@ -67,25 +67,29 @@ struct worker {
     struct histogram fast, slow;
 };
 
-static struct {
+// A server: where it answers, and its processes.
+struct target {
     uint16_t port;
+    pid_t pids[MAX_PIDS];
+    int pid_count;
+};
+
+static struct {
+    struct target targets[DUEL];
+    int target_count;
     int conns, threads, every;
     double seconds, warm, rate;
     const char *path, *slow_path;
     bool browser, fresh, awake;
     int echo;
-    pid_t pids[MAX_PIDS];
-    int pid_count;
 } option = {.conns = 64, .threads = 1, .seconds = 2, .warm = 0.3, .path = "/"};
 
 static struct request fast_request, slow_request;
 static struct worker workers[MAX_THREADS];
 static int phase;
-
-static void die(const char *what) {
-    perror(what);
-    exit(1);
-}
+static int turn = -1; // of a duel: the worker that may go on
+static pthread_mutex_t turn_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turn_changed = PTHREAD_COND_INITIALIZER;
 
 static int64_t clock_ns(clockid_t id) {
     struct timespec t;
@@ -100,96 +104,17 @@ static int64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 
 // Processor time of the server's processes. The process clock also holds the time of threads that
 // have ended, which a sum over those alive would lose.
-static int64_t server_ns(void) {
+static int64_t server_ns(const struct target *target) {
     int64_t sum = 0;
 
-    for (int i = 0; i < option.pid_count; i++) {
+    for (int i = 0; i < target->pid_count; i++) {
         clockid_t id;
 
-        if (clock_getcpuclockid(option.pids[i], &id) == 0) {
+        if (clock_getcpuclockid(target->pids[i], &id) == 0) {
             sum += clock_ns(id);
         }
     }
     return sum;
-}
-
-static void build_message(struct request *request, size_t size) {
-    if (size == 0 || size > sizeof request->text) {
-        fprintf(stderr, "load: messages have 1 to %zu bytes\n", sizeof request->text);
-        exit(2);
-    }
-    memset(request->text, 'm', size);
-    request->size = request->answer_size = size;
-}
-
-static void build_request(struct request *request, const char *path) {
-    static const char browser[] =
-        "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
-        "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8\r\n"
-        "Accept-Language: en-US,en;q=0.5\r\n"
-        "Accept-Encoding: gzip, deflate, br, zstd\r\n"
-        "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark; list=compact\r\n"
-        "Upgrade-Insecure-Requests: 1\r\n"
-        "Sec-Fetch-Dest: document\r\n"
-        "Sec-Fetch-Mode: navigate\r\n";
-    int size = snprintf(request->text, sizeof request->text,
-                        "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s%s\r\n", path, option.port,
-                        option.browser ? browser : "", option.fresh ? "Connection: close\r\n" : "");
-
-    if (size < 0 || (size_t)size >= sizeof request->text) {
-        fprintf(stderr, "path too long\n");
-        exit(2);
-    }
-    request->size = (size_t)size;
-}
-
-static int dial(bool blocking) {
-    int one = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(option.port)};
-
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&addr, sizeof addr) < 0) {
-        die("connect");
-    }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (!blocking && fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
-        die("fcntl");
-    }
-    return fd;
-}
-
-// Asks once, to learn how long an answer is: all later ones must be of the same length, so that
-// they can be counted without being parsed.
-static void learn_answer(struct request *request) {
-    static char buffer[READ_SIZE + 1];
-    struct timeval patience = {.tv_sec = 10};
-    size_t got = 0;
-    const char *end = NULL, *field;
-    int fd = dial(true);
-
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (send(fd, request->text, request->size, MSG_NOSIGNAL) != (ssize_t)request->size) {
-        die("send");
-    }
-    while (!end && got < READ_SIZE) {
-        ssize_t more = recv(fd, buffer + got, READ_SIZE - got, 0);
-
-        if (more <= 0) {
-            fprintf(stderr, "load: no answer from port %d\n", option.port);
-            exit(1);
-        }
-        got += (size_t)more;
-        buffer[got] = '\0';
-        end = strstr(buffer, "\r\n\r\n");
-    }
-    field = strcasestr(buffer, "\r\nContent-Length:");
-    if (strncmp(buffer, "HTTP/1.1 200", 12) || !end || !field || field > end) {
-        fprintf(stderr, "load: not a plain answer from port %d: %.40s\n", option.port, buffer);
-        exit(1);
-    }
-    request->answer_size = (size_t)(end + 4 - buffer) + (size_t)strtoul(field + 17, NULL, 10);
-    close(fd);
 }
 
 static void watch(struct worker *worker, int index) {
@@ -205,7 +130,7 @@ static void ask(struct worker *worker, int index, int64_t due_ns) {
     const struct request *request;
 
     if (conn->fd < 0) {
-        conn->fd = dial(false);
+        conn->fd = dial(worker->port, false);
         watch(worker, index);
     }
     worker->sent++;
@@ -237,7 +162,7 @@ static void answered(struct worker *worker, int index) {
     struct conn *conn = &worker->conns[index];
     int64_t now = now_ns();
 
-    worker->total++;
+    __atomic_store_n(&worker->total, worker->total + 1, __ATOMIC_RELAXED);
     if (__atomic_load_n(&phase, __ATOMIC_RELAXED) == MEASURING) {
         histogram_add(conn->slow ? &worker->slow : &worker->fast, now - conn->due_ns);
     }
@@ -303,6 +228,27 @@ static int64_t send_due(struct worker *worker, double *due_ns, double step_ns) {
     return (int64_t)*due_ns > now ? (int64_t)*due_ns - now : 0;
 }
 
+// Of a duel: waits until it is this worker's turn, or all is over.
+static void await_turn(const struct worker *worker) {
+    int mine = (int)(worker - workers);
+
+    if (option.target_count < DUEL || __atomic_load_n(&turn, __ATOMIC_RELAXED) == mine) {
+        return;
+    }
+    pthread_mutex_lock(&turn_lock);
+    while (turn != mine && __atomic_load_n(&phase, __ATOMIC_RELAXED) != ENDING) {
+        pthread_cond_wait(&turn_changed, &turn_lock);
+    }
+    pthread_mutex_unlock(&turn_lock);
+}
+
+static void give_turn(int whose) {
+    pthread_mutex_lock(&turn_lock);
+    __atomic_store_n(&turn, whose, __ATOMIC_RELAXED);
+    pthread_cond_broadcast(&turn_changed);
+    pthread_mutex_unlock(&turn_lock);
+}
+
 static void *run(void *arg) {
     static __thread char buffer[READ_SIZE];
     struct worker *worker = arg;
@@ -322,6 +268,7 @@ static void *run(void *arg) {
         struct timespec wait = {.tv_nsec = option.awake ? 0 : 100000000};
         int count;
 
+        await_turn(worker);
         if (option.rate > 0) {
             int64_t ns = send_due(worker, &due_ns, step_ns);
 
@@ -336,7 +283,13 @@ static void *run(void *arg) {
 }
 
 static void start_worker(struct worker *worker, int index) {
+    bool duel = option.target_count == DUEL;
+
+    worker->port = option.targets[duel ? index : 0].port;
     worker->count = option.conns / option.threads + (index < option.conns % option.threads);
+    if (duel) {
+        worker->count = option.conns;
+    }
     worker->sent = (unsigned)index * 37; // the slow requests of the threads do not fall together
     worker->ep = epoll_create1(EPOLL_CLOEXEC);
     worker->conns = calloc((size_t)worker->count, sizeof *worker->conns);
@@ -347,7 +300,7 @@ static void start_worker(struct worker *worker, int index) {
     for (int i = 0; i < worker->count; i++) {
         worker->conns[i].fd = -1;
         if (!option.fresh) {
-            worker->conns[i].fd = dial(false);
+            worker->conns[i].fd = dial(worker->port, false);
             watch(worker, i);
         }
     }
@@ -361,6 +314,12 @@ static void sleep_for(double seconds) {
 
     t.tv_nsec = (long)((seconds - (double)t.tv_sec) * 1e9);
     while (clock_nanosleep(CLOCK_MONOTONIC, 0, &t, &t) == EINTR) {}
+}
+
+static void join_workers(void) {
+    for (int i = 0; i < option.threads; i++) {
+        pthread_join(workers[i].thread, NULL);
+    }
 }
 
 static void report(double seconds, double server_us, double load_us) {
@@ -389,9 +348,77 @@ static void report(double seconds, double server_us, double load_us) {
            histogram_percentile_us(slow, 0.99));
 }
 
-// The server's processes, as numbers with commas between them.
+// One turn: the processor time that the server took for a request, in microseconds.
+static double measure_turn(int whose) {
+    const struct target *target = &option.targets[whose];
+    struct worker *worker = &workers[whose];
+    uint64_t requests;
+    int64_t spent;
+
+    give_turn(whose);
+    sleep_for(SETTLE_MS / 1e3);
+    requests = __atomic_load_n(&worker->total, __ATOMIC_RELAXED);
+    spent = server_ns(target);
+    sleep_for((TURN_MS - SETTLE_MS) / 1e3);
+    spent = server_ns(target) - spent;
+    requests = __atomic_load_n(&worker->total, __ATOMIC_RELAXED) - requests;
+    return requests ? (double)spent / 1e3 / (double)requests : 0;
+}
+
+// The servers' turns stand in pairs, and who is first in a pair changes.
+static void fight_duel(void) {
+    int rounds = (int)(option.seconds * 1e3 / (DUEL * TURN_MS)) + 1;
+
+    printf("{\"turns\": [");
+    for (int i = 0; i < rounds; i++) {
+        double us[DUEL];
+
+        for (int k = 0; k < DUEL; k++) {
+            int whose = (i + k) % DUEL;
+
+            us[whose] = measure_turn(whose);
+        }
+        printf("%s[%.4f, %.4f]", i ? ", " : "", us[0], us[1]);
+    }
+    printf("], \"requests\": [%llu, %llu], \"errors\": [%llu, %llu]}\n",
+           (unsigned long long)workers[0].total, (unsigned long long)workers[1].total,
+           (unsigned long long)workers[0].errors, (unsigned long long)workers[1].errors);
+}
+
+// What is measured when there is one server.
+static void measure(void) {
+    const struct target *target = &option.targets[0];
+    int64_t begin_ns, end_ns, server_begin, server_end, load_begin, load_end;
+
+    sleep_for(option.warm);
+    server_begin = server_ns(target);
+    load_begin = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    begin_ns = now_ns();
+    __atomic_store_n(&phase, MEASURING, __ATOMIC_RELAXED);
+    sleep_for(option.seconds);
+    __atomic_store_n(&phase, ENDING, __ATOMIC_RELAXED);
+    server_end = server_ns(target);
+    load_end = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    end_ns = now_ns();
+    join_workers();
+    report((double)(end_ns - begin_ns) / 1e9, (double)(server_end - server_begin) / 1e3,
+           (double)(load_end - load_begin) / 1e3);
+}
+
+// Each -p begins a server.
+static void add_target(const char *port) {
+    if (option.target_count == DUEL) {
+        fprintf(stderr, "load: two servers at most\n");
+        exit(2);
+    }
+    option.targets[option.target_count++].port = (uint16_t)atoi(port);
+}
+
+// The processes of the server named last, as numbers with commas between them.
 static void read_pids(char *text) {
-    while (*text && option.pid_count < MAX_PIDS) {
+    struct target *target = &option.targets[option.target_count ? option.target_count - 1 : 0];
+
+    while (*text && target->pid_count < MAX_PIDS) {
         char *end;
         long pid = strtol(text, &end, 10);
 
@@ -399,7 +426,7 @@ static void read_pids(char *text) {
             fprintf(stderr, "load: not a list of processes: %s\n", text);
             exit(2);
         }
-        option.pids[option.pid_count++] = (pid_t)pid;
+        target->pids[target->pid_count++] = (pid_t)pid;
         text = end + (*end == ',');
     }
 }
@@ -410,7 +437,7 @@ static void read_options(int argc, char **argv) {
     while ((opt = getopt(argc, argv, "p:c:t:d:w:P:u:s:n:r:Hke:a")) != -1) {
         switch (opt) {
         case 'p':
-            option.port = (uint16_t)atoi(optarg);
+            add_target(optarg);
             break;
         case 'c':
             option.conns = atoi(optarg);
@@ -457,17 +484,22 @@ static void read_options(int argc, char **argv) {
         }
     }
     if (option.threads < 1 || option.threads > MAX_THREADS || option.conns < option.threads ||
-        (option.every > 0 && !option.slow_path)) {
+        (option.every > 0 && !option.slow_path) || option.target_count < 1 ||
+        (option.target_count == DUEL &&
+         (option.threads > 1 || option.slow_path || option.rate > 0))) {
         fprintf(stderr, "load: options do not fit together\n");
         exit(2);
+    }
+    if (option.target_count == DUEL) {
+        option.threads = DUEL; // a worker each
     }
 }
 
 int main(int argc, char **argv) {
     struct rlimit limit;
-    int64_t begin_ns, end_ns, server_begin, server_end, load_begin, load_end;
 
     read_options(argc, argv);
+    uint16_t port = option.targets[0].port;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
@@ -475,30 +507,23 @@ int main(int argc, char **argv) {
     if (option.echo) {
         build_message(&fast_request, (size_t)option.echo);
     } else {
-        build_request(&fast_request, option.path);
-        learn_answer(&fast_request);
+        build_request(&fast_request, port, option.path, option.browser, option.fresh);
+        learn_answer(&fast_request, port);
     }
     if (option.slow_path) {
-        build_request(&slow_request, option.slow_path);
-        learn_answer(&slow_request);
+        build_request(&slow_request, port, option.slow_path, option.browser, option.fresh);
+        learn_answer(&slow_request, port);
     }
     for (int i = 0; i < option.threads; i++) {
         start_worker(&workers[i], i);
     }
-    sleep_for(option.warm);
-    server_begin = server_ns();
-    load_begin = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    begin_ns = now_ns();
-    __atomic_store_n(&phase, MEASURING, __ATOMIC_RELAXED);
-    sleep_for(option.seconds);
-    __atomic_store_n(&phase, ENDING, __ATOMIC_RELAXED);
-    server_end = server_ns();
-    load_end = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    end_ns = now_ns();
-    for (int i = 0; i < option.threads; i++) {
-        pthread_join(workers[i].thread, NULL);
+    if (option.target_count < DUEL) {
+        measure();
+        return 0;
     }
-    report((double)(end_ns - begin_ns) / 1e9, (double)(server_end - server_begin) / 1e3,
-           (double)(load_end - load_begin) / 1e3);
+    fight_duel();
+    __atomic_store_n(&phase, ENDING, __ATOMIC_RELAXED);
+    give_turn(-1);
+    join_workers();
     return 0;
 }

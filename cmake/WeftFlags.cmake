@@ -36,7 +36,9 @@ add_library(weft_flags INTERFACE)
 target_compile_options(weft_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion
     -fno-omit-frame-pointer
-    -ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}/=)
+    -ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}/=
+    # Nobody replaces single functions of the library, so they may be inlined within their file.
+    $<$<CONFIG:Release>:-fno-semantic-interposition>)
 # g++ defines this itself. The empty value lets a file that can be compiled alone say the same without a warning.
 target_compile_definitions(weft_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE=>)
 if(WEFT_WERROR)

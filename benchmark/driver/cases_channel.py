@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 from bench import Subject
-from cases_http import have, us_row
+from cases_http import us_row
 
 
 def echo_server(bench, label, name, *extra):
@@ -11,10 +11,9 @@ def echo_server(bench, label, name, *extra):
 
 
 def channel_echo(bench):
-    subjects = [have(lambda: echo_server(bench, "bare", "bench_bare_loop", "-e")),
-                have(lambda: echo_server(bench, "weft", "bench_channel_server"))]
-    contenders = [(s.label, s, ["-c", 1000, "-e", 64, "-a"]) for s in subjects if s]
-    results = bench.compare("channel-echo", contenders, True)
+    results = bench.duel("channel-echo", echo_server(bench, "bare", "bench_bare_loop", "-e"),
+                         echo_server(bench, "weft", "bench_channel_server"),
+                         ["-c", 1000, "-e", 64, "-a"], 24 if bench.full else 8)
     bench.add(us_row("speed", "channel echo, 64 B messages, 1,000 connections, pinned", results,
                      "<= 1.05 x bare", 1.05))
 

@@ -89,6 +89,7 @@ struct CommChannelCore {
     bool look_again : 1 = false; // at the limits on the peer, once what it has said was looked at
     bool ending : 1 = false;     // the service is drained: end in good order
     bool was_established : 1 = false;
+    bool bulk : 1 = false; // so much comes at a time that it is not read ahead
     uint8_t crossings = 0; // of water marks that were not told
     int error = 0;         // why it ended
 
@@ -152,6 +153,8 @@ public:
     static bool drain(CommConnEntry *entry, CommCloseReason reason)
         WEFT_TSA(requires_capability(entry->mutex));
     static bool is_idle(const CommConnEntry *entry);
+    // What pollable_ops::ahead says, of an entry that need not be a channel.
+    static void *const *ahead(CommConnEntry *entry, uint32_t events, uint64_t now);
     // Without a lock: nothing of it can move any more.
     // Calls `use` with the engine, under the lock, unless the channel has ended: behind its end the
     // engine may be gone, and its pollers.
@@ -202,13 +205,18 @@ private:
     static bool attach(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static void end(CommConnEntry *entry, CommCloseReason reason, int error)
         WEFT_TSA(requires_capability(entry->mutex));
+    static void *const *on_ahead(struct pollable *node, uint32_t events, uint64_t now);
     static void on_event(struct pollable *node, uint32_t events);
     static void on_release(struct pollable *node);
 
     // channel_read.cc
     static Step read(CommConnEntry *entry, bool *here) WEFT_TSA(requires_capability(entry->mutex));
-    static void read_ahead(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
-    static IoResult receive(CommConnEntry *entry, char *buf, size_t *size)
+    static bool is_unread(const CommConnEntry *entry);
+    static bool is_at_rest(const CommConnEntry *entry);
+    static bool may_read_ahead(const CommConnEntry *entry);
+    static void read_ahead(CommConnEntry *entry, size_t size, const uint64_t *now)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static IoResult receive(CommConnEntry *entry, char *buf, size_t *size, const uint64_t *now)
         WEFT_TSA(requires_capability(entry->mutex));
     static void feed(CommConnEntry *entry, const char *buf, size_t size, CommInput *kept)
         WEFT_TSA(requires_capability(entry->mutex));
@@ -251,8 +259,8 @@ private:
     static void release_all(PieceQueue *pieces);
 };
 
-// Brackets the program's code, with nothing locked. `ended`: when it was over, where it was timed;
-// else it stays as it is.
+// Brackets the program's code, with nothing locked. What errno tells of it is to be read inside.
+// `ended`: when it was over, where it was timed; else it stays as it is.
 class ProgramCall {
 public:
     ProgramCall(CommConnEntry *entry, CommService *service, uint64_t *ended = nullptr)
@@ -263,14 +271,12 @@ public:
             job_site_begin(entry->site, &probe_);
     }
     ~ProgramCall() {
-        int error = errno;
         if (entry_->site) {
             job_site_end(entry_->site, &probe_);
             if (ended_)
                 *ended_ = probe_.end;
         }
         *sys_serving() = before_;
-        errno = error;
     }
     ProgramCall(const ProgramCall &) = delete;
     ProgramCall &operator=(const ProgramCall &) = delete;

@@ -50,7 +50,7 @@ int error_of(CommCloseReason reason) {
 
 } // namespace
 
-const struct pollable_ops CommChannelMachine::client_ops = {on_event, on_release,
+const struct pollable_ops CommChannelMachine::client_ops = {on_ahead, on_event, on_release,
                                                             CommConnEntry::on_abort};
 
 void CommChannelMachine::on_event(struct pollable *node, uint32_t events) {
@@ -60,15 +60,15 @@ void CommChannelMachine::on_event(struct pollable *node, uint32_t events) {
     run(entry);
 }
 
+void *const *CommChannelMachine::on_ahead(struct pollable *node, uint32_t events, uint64_t now) {
+    return ahead(static_cast<CommConnEntry *>(node), events, now);
+}
+
 void CommChannelMachine::on_release(struct pollable *node) {
     delete static_cast<CommClientEntry *>(node);
 }
 
-void CommChannelMachine::run(CommConnEntry *entry) {
-    if (entry->channel)
-        __builtin_prefetch(entry->channel->channel); // for feed(), behind the system's work
-    run_here(entry, false);
-}
+void CommChannelMachine::run(CommConnEntry *entry) { run_here(entry, false); }
 
 // `here`: this thread came from the queue with a permit for this channel.
 void CommChannelMachine::run_here(CommConnEntry *entry, bool here) {
@@ -156,7 +156,7 @@ void CommChannelMachine::look_at_limits(CommConnEntry *entry) {
     if (entry->state < CommConnEntry::C_UPGRADING || entry->state == CommConnEntry::C_CLOSING)
         return;
     CommChannelCore *core = entry->channel;
-    bool unread = entry->readable && !entry->eof && !(core && core->read_paused);
+    bool unread = core && !core->read_paused && is_unread(entry);
     if (core && core->look_again && !entry->busy && !unread) {
         core->look_again = false;
         entry->timed_out = true;

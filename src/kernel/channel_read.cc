@@ -10,6 +10,7 @@
 namespace {
 
 constexpr uint64_t SECOND_NS = 1'000'000'000u;
+constexpr size_t AHEAD_BYTES = 4096;
 
 // The bytes that must have come by now are a rate: when the next must be there.
 uint64_t rate_limit(uint64_t since, uint64_t bytes, int rate) {
@@ -26,14 +27,16 @@ uint64_t idle_limit(const CommChannelCore *core) {
 
 } // namespace
 
-// From the system, with what depends on it.
-IoResult CommChannelMachine::receive(CommConnEntry *entry, char *buf, size_t *size) {
+// From the system, with what depends on it. `now`: NULL if the clock is to be asked.
+IoResult CommChannelMachine::receive(CommConnEntry *entry, char *buf, size_t *size,
+                                     const uint64_t *now) {
     CommChannelCore *core = entry->channel;
     IoResult result = entry->receive(buf, size);
     if (result == IoResult::DONE) {
         core->bytes_received += *size;
         core->message_bytes += *size;
-        core->last_received = core->last_moved = entry->began = sys_now();
+        core->last_received = core->last_moved = entry->began = now ? *now : sys_now();
+        core->bulk = *size >= AHEAD_BYTES;
         return result;
     }
     *size = 0;
@@ -47,17 +50,53 @@ IoResult CommChannelMachine::receive(CommConnEntry *entry, char *buf, size_t *si
     return result;
 }
 
-// For a thread of the program's own executor, which has no buffer to read into.
-void CommChannelMachine::read_ahead(CommConnEntry *entry) {
+// Into `input`.
+void CommChannelMachine::read_ahead(CommConnEntry *entry, size_t size, const uint64_t *now) {
     char *buf = worker_buffer();
-    size_t size = WORKER_BUFFER;
-    if (!buf || receive(entry, buf, &size) != IoResult::DONE)
+    if (!buf || receive(entry, buf, &size, now) != IoResult::DONE)
         return;
     entry->channel->needs_more = false;
     if (!entry->save_input(buf, size)) {
         entry->send_error = ENOMEM;
         entry->aborted = true;
     }
+}
+
+// Not under TLS: deciphering takes longer than others of the batch should wait.
+bool CommChannelMachine::may_read_ahead(const CommConnEntry *entry) {
+    const CommChannelCore *core = entry->state == CommConnEntry::C_OPEN ? entry->channel : nullptr;
+    return core && !entry->busy && !entry->eof && !core->read_paused && !core->bulk &&
+           !core->broken && entry->link.ops == &transport_plain;
+}
+
+void *const *CommChannelMachine::ahead(CommConnEntry *entry, uint32_t events, uint64_t now) {
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        return nullptr; // the end is read where the program can be told of it
+    void *const *core = nullptr;
+    entry->set_lock();
+    if (may_read_ahead(entry)) {
+        static_assert(sizeof(CommConnEntry) >= POLLER_NODE_BYTES);
+        static_assert(sizeof(CommChannelCore) >= POLLER_BESIDE_BYTES);
+        core = reinterpret_cast<void *const *>(&entry->channel->channel);
+        entry->note(events);
+        read_ahead(entry, AHEAD_BYTES, &now);
+    }
+    entry->unlock();
+    return core;
+}
+
+// The peer has said something that nobody has looked at.
+bool CommChannelMachine::is_unread(const CommConnEntry *entry) {
+    return (entry->readable && !entry->eof) ||
+           (entry->input_size() > 0 && !entry->channel->needs_more);
+}
+
+// The usual case behind a message: a look all around would find nothing to do.
+bool CommChannelMachine::is_at_rest(const CommConnEntry *entry) {
+    const CommChannelCore *core = entry->channel;
+    return entry->state == CommConnEntry::C_OPEN && !entry->readable && !entry->timed_out &&
+           !entry->aborted && !entry->input && !core->queue.first && entry->link.held == 0 &&
+           !core->unwanted && !core->look_again && !core->tell_finish && !has_event(core);
 }
 
 CommChannelMachine::Step CommChannelMachine::read(CommConnEntry *entry, bool *here) {
@@ -68,7 +107,7 @@ CommChannelMachine::Step CommChannelMachine::read(CommConnEntry *entry, bool *he
         return REST;
     if (!begin_program(entry, here)) {
         if (!left && fresh && entry->comm->pool_->schedule)
-            read_ahead(entry);
+            read_ahead(entry, WORKER_BUFFER, nullptr); // those threads have no buffer
         if (entry->state != CommConnEntry::C_CLOSING && (left || core->tell_finish || fresh))
             return QUEUED;
         entry->busy = false;
@@ -82,10 +121,10 @@ CommChannelMachine::Step CommChannelMachine::read(CommConnEntry *entry, bool *he
     }
     if (!left && fresh) {
         size_t size = WORKER_BUFFER;
-        if (receive(entry, buf, &size) == IoResult::DONE) {
+        if (receive(entry, buf, &size, nullptr) == IoResult::DONE) {
             if (entry->input_size() == 0) {
                 feed(entry, buf, size, nullptr);
-                return AGAIN;
+                return is_at_rest(entry) ? REST : AGAIN;
             }
             if (!entry->save_input(buf, size)) {
                 entry->busy = false;
@@ -99,7 +138,7 @@ CommChannelMachine::Step CommChannelMachine::read(CommConnEntry *entry, bool *he
         CommInput *kept = entry->input;
         entry->input = nullptr;
         feed(entry, kept->bytes + kept->begin, kept->end - kept->begin, kept);
-        return AGAIN;
+        return is_at_rest(entry) ? REST : AGAIN;
     }
     if (core->tell_finish && entry->state != CommConnEntry::C_CLOSING)
         finish(entry);
@@ -114,13 +153,14 @@ void CommChannelMachine::feed(CommConnEntry *entry, const char *buf, size_t size
     core->was_paused = false;
     uint64_t messages = core->messages;
     uint64_t begun = core->in_message ? core->message_at : core->last_received, ended = 0;
-    int result, error;
+    int result, error = 0;
     CommService *service = entry->service;
     entry->unlock();
     {
         ProgramCall call(entry, service, &ended);
         result = core->channel->receive(buf, &taken);
-        error = errno;
+        if (result < 0)
+            error = errno;
     }
     entry->set_lock();
     entry->busy = false;
@@ -132,11 +172,11 @@ void CommChannelMachine::feed(CommConnEntry *entry, const char *buf, size_t size
             metric_observe(METRIC_CHANNEL_TIME, ended - begun);
     }
     if (entry->state == CommConnEntry::C_CLOSING) {
-        free(kept);
+        CommInput::release(kept);
         return;
     }
     if (result < 0 || taken > size) {
-        free(kept);
+        CommInput::release(kept);
         end(entry, CCR_BAD_MESSAGE, result < 0 ? error : EBADMSG);
         return;
     }
@@ -162,7 +202,7 @@ void CommChannelMachine::keep_rest(CommConnEntry *entry, const char *rest, size_
     }
     if (!entry->save_input(rest, size))
         end(entry, CCR_NO_MEMORY, ENOMEM);
-    free(kept);
+    CommInput::release(kept);
 }
 
 // The peer has ended its sending, and all before that was taken.
@@ -182,7 +222,7 @@ void CommChannelMachine::finish(CommConnEntry *entry) {
         if (result >= 0)
             core->channel->handle({CCE_FINISHED, CCR_COUNT, 0});
     }
-    free(kept);
+    CommInput::release(kept);
     entry->set_lock();
     core->told_finish = true;
     core->in_message = false;
@@ -267,7 +307,7 @@ CommCloseReason CommChannelMachine::find_overdue(CommConnEntry *entry, uint64_t 
     if (core->read_paused)
         return CCR_COUNT;
     // What the peer has said and nobody has looked at yet speaks for it.
-    if ((entry->readable && !entry->eof) || entry->busy)
+    if (is_unread(entry) || entry->busy)
         return CCR_COUNT;
     if (find_receive_limit(entry, &reason) <= now)
         return reason;

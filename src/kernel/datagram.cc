@@ -187,7 +187,7 @@ void CommDatagramSocket::can_write() {
         renew_interest();
 }
 
-const struct pollable_ops CommServerMachine::datagram_ops = {on_event, on_datagram_release,
+const struct pollable_ops CommServerMachine::datagram_ops = {nullptr, on_event, on_datagram_release,
                                                              CommConnEntry::on_abort};
 
 void CommServerMachine::on_datagram_release(struct pollable *node) {

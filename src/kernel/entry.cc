@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/entry.h"
 
+#include <algorithm>
 #include <errno.h>
 #include <new>
 #include <stdio.h>
@@ -86,10 +87,10 @@ CommConnEntry::CommConnEntry(Communicator *comm_in, struct weft_poller *home, in
       job_posted(false), want_write(false), polls_write(false), closed(false), gone(false),
       unlisted(false), in_head(false), has_head(false), renewed(false), admitted(false),
       request_sent(false), has_session(false), over(false), listed_used(false), listed(false),
-      close_reason(0), send_error(0), comm(comm_in), target(nullptr), service(nullptr),
-      session(nullptr), conn(nullptr), watch(nullptr), output(nullptr), input(nullptr),
-      site(nullptr), prev(nullptr), next(nullptr), receive_ms(-1), first_ms(0), keep_alive(0),
-      seq(0), listed_at(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), began(0), received(0) {
+      close_reason(0), send_error(0), comm(comm_in), service(nullptr), session(nullptr),
+      input(nullptr), site(nullptr), began(0), seq(0), target(nullptr), conn(nullptr),
+      watch(nullptr), output(nullptr), prev(nullptr), next(nullptr), receive_ms(-1), first_ms(0),
+      keep_alive(0), listed_at(0), deadline(ENTRY_NEVER), armed_at(ENTRY_NEVER), received(0) {
     link_init(&link, fd_in);
     timer.timer.prev = nullptr;
     timer.msg.run = run_timer;
@@ -424,6 +425,28 @@ void CommConnEntry::drop_output() {
     output = nullptr;
 }
 
+constexpr size_t BLOCK_ROOM = WORKER_BLOCK - sizeof(CommInput);
+
+CommInput *CommInput::resize(CommInput *old, size_t size) {
+    size = std::max(size, BLOCK_ROOM);
+    void *made =
+        !old && size == BLOCK_ROOM ? worker_take_block() : realloc(old, sizeof(CommInput) + size);
+    if (!made)
+        return nullptr;
+    CommInput *input = static_cast<CommInput *>(made);
+    if (!old)
+        input->begin = input->end = 0;
+    input->size = size;
+    return input;
+}
+
+void CommInput::release(CommInput *input) {
+    if (input && input->size == BLOCK_ROOM)
+        worker_give_block(input);
+    else
+        free(input);
+}
+
 bool CommConnEntry::save_input(const char *bytes, size_t size) {
     if (size == 0)
         return true;
@@ -434,15 +457,11 @@ bool CommConnEntry::save_input(const char *bytes, size_t size) {
     }
     size_t used = input_size();
     if (!input || input->size - used < size) {
-        size_t room = used + size < 1024 ? 1024 : used + size;
-        CommInput *grown = static_cast<CommInput *>(realloc(input, sizeof(CommInput) + room));
+        CommInput *grown = CommInput::resize(input, used + size);
         if (!grown) {
             metric_inc(METRIC_NO_MEMORY);
             return false;
         }
-        if (!input)
-            grown->begin = grown->end = 0;
-        grown->size = room;
         input = grown;
     }
     memcpy(input->bytes + input->end, bytes, size);
@@ -451,7 +470,7 @@ bool CommConnEntry::save_input(const char *bytes, size_t size) {
 }
 
 void CommConnEntry::drop_input() {
-    free(input);
+    CommInput::release(input);
     input = nullptr;
 }
 

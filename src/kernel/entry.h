@@ -52,12 +52,16 @@ struct CommOutput {
     struct iovec vectors[1];
 };
 
-// Received bytes that no session has taken yet.
+// Received bytes that no session has taken yet. Those of the usual size are a worker's block.
 struct CommInput {
     size_t size;
     size_t begin;
     size_t end;
     char bytes[1];
+
+    // NULL without memory; `old` is as it was then.
+    static CommInput *resize(CommInput *old, size_t size);
+    static void release(CommInput *input); // NULL is no input
 };
 
 // A session that has come to an end (or to its turn to reply), to be handled once the lock is let
@@ -211,19 +215,23 @@ public:
     uint8_t close_reason;  // server: CommCloseReason
     int send_error; // client: why the request could not be sent in full; server: 0, or ENOMEM
 
+    // So far, and down to `seq`, what every event touches, side by side (ADR 16).
     struct weft_link link;
     Communicator *comm;
-    CommTarget *target;
     CommService *service;
     union {
         CommSession *session;
         struct CommChannelCore *channel; // in the states of the channel machine
     };
+    CommInput *input;
+    job_site *site;
+    uint64_t began; // the message, the idle time, or the lingering
+    long long seq;  // sessions that were before the present one
+
+    CommTarget *target;
     CommConnection *conn;
     wf::detail::PeerWatch *watch; // server, while serving: whom to tell that the peer has gone
     CommOutput *output;
-    CommInput *input;
-    job_site *site;
     CommConnEntry *prev, *next;
     int receive_ms; // the session's timeouts, asked for while no lock was held
     union {
@@ -231,12 +239,10 @@ public:
         uint32_t accepted_ms; // server: when, by a clock that begins anew every 49 days
     };
     int keep_alive; // ms, as the session asked; server: kept while the reply is under way
-    long long seq;  // sessions that were before the present one
     // server: since when it was idle, when it was put in order of that; client: when it had sent
     uint64_t listed_at;
     uint64_t deadline;
     uint64_t armed_at;
-    uint64_t began;    // the message, the idle time, or the lingering
     uint64_t received; // bytes of the message; server, while serving and replying: when it began
     weft_poll_timer timer;
     weft_msg order;
@@ -451,6 +457,7 @@ private:
         WEFT_TSA(requires_capability(entry->mutex));
     static void set_receive_deadline(CommConnEntry *entry, uint64_t now)
         WEFT_TSA(requires_capability(entry->mutex));
+    static void *const *on_ahead(struct pollable *node, uint32_t events, uint64_t now);
     static void on_event(struct pollable *node, uint32_t events);
     static void on_release(struct pollable *node);
     static void on_datagram_release(struct pollable *node);

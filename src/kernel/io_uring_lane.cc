@@ -84,7 +84,7 @@ private:
     IOList asks_; // canceled, and the ring not yet told
 };
 
-const struct pollable_ops IOUringLane::OPS = {event, release, abort};
+const struct pollable_ops IOUringLane::OPS = {nullptr, event, release, abort};
 
 IOUringLane::IOUringLane(struct weft_poller *home) : home_(home) {
     flush_msg_.run = flush_ordered;

@@ -30,7 +30,16 @@ struct poller_backend;
 
 enum { POLLER_BATCH = 16, POLLER_NO_SLOT = -1 };
 
+// How much of a node, and of what it has beside it, is fetched ahead: neither may be smaller.
+enum { POLLER_NODE_BYTES = 144, POLLER_BESIDE_BYTES = 128 };
+
 struct pollable_ops {
+    // Optional. Something happened on several descriptors, and this is one of them: reads what has
+    // come, so that `event`, which is told of no events then, only has to work on it. Called by the
+    // driver inside the poller, before the first `event`. NULL when it did nothing, else the head
+    // of what `event` touches beside the node: a pointer to a third object, which it touches, too.
+    // Both stay where they are as long as the node is registered.
+    void *const *(*ahead)(struct pollable *node, uint32_t events, uint64_t now);
     // Something happened on the descriptor. Called by the driver with the lease OUT and a reference
     // held.
     void (*event)(struct pollable *node, uint32_t events);
@@ -51,9 +60,12 @@ struct pollable {
 };
 
 struct poll_slot {
-    struct pollable *node;
+    struct pollable *node; // NULL exactly when it is free
     uint32_t generation;
-    int32_t next_free;
+    union {
+        int32_t next_free;
+        int32_t beside; // how far from the node that lies, in words; 0: not known
+    };
 };
 
 struct weft_poller {

@@ -395,6 +395,8 @@ void mpoller_stop(struct mpoller *pool) {
             sys_set_self(NULL); // what runs on this thread yet, at the exit, is outside of any pool
         } else {
             sys_thread_join(worker->thread);
+            while (worker->spares > 0)
+                free(worker->spare[--worker->spares]);
             free(worker->buffer);
             free(worker);
         }

@@ -45,7 +45,8 @@ bool is_between(const CommConnEntry *entry) {
 
 } // namespace
 
-const struct pollable_ops CommServerMachine::ops = {on_event, on_release, CommConnEntry::on_abort};
+const struct pollable_ops CommServerMachine::ops = {on_ahead, on_event, on_release,
+                                                    CommConnEntry::on_abort};
 
 void CommPeer::set(CommConnEntry *owner_in, const struct sockaddr *from, socklen_t len) {
     room_ = {};
@@ -62,6 +63,10 @@ void CommServerMachine::on_event(struct pollable *node, uint32_t events) {
     entry->set_lock();
     entry->note(events);
     entry->go_on(); // by now it may be a channel
+}
+
+void *const *CommServerMachine::on_ahead(struct pollable *node, uint32_t events, uint64_t now) {
+    return CommChannelMachine::ahead(static_cast<CommConnEntry *>(node), events, now);
 }
 
 // The last reference: the connection object goes first, then the service learns of it.

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/sanitized.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -39,13 +41,34 @@ static inline int sys_accept(int fd, struct sockaddr *addr, socklen_t *len) {
 static inline int sys_connect(int fd, const struct sockaddr *addr, socklen_t len) {
     return connect(fd, addr, len);
 }
-static inline ssize_t sys_recv(int fd, char *buf, size_t size) { return recv(fd, buf, size, 0); }
+
+// The wrappers of glibc are points at which a thread may be cancelled. That takes two locked
+// operations a call once there are threads, and a thread that were cancelled here would hold a
+// lock. The sanitizers, though, see what the wrappers do.
+#if defined(SYS_recvfrom) && defined(SYS_sendto) && !WEFT_SANITIZED
+static inline ssize_t sys_raw_recv(int fd, void *buf, size_t size) {
+    return syscall(SYS_recvfrom, fd, buf, size, 0, NULL, NULL);
+}
+static inline ssize_t sys_raw_send(int fd, const void *buf, size_t size) {
+    return syscall(SYS_sendto, fd, buf, size, MSG_NOSIGNAL, NULL, 0);
+}
+#else
+static inline ssize_t sys_raw_recv(int fd, void *buf, size_t size) {
+    return recv(fd, buf, size, 0);
+}
+static inline ssize_t sys_raw_send(int fd, const void *buf, size_t size) {
+    return send(fd, buf, size, MSG_NOSIGNAL);
+}
+#endif
+static inline ssize_t sys_recv(int fd, char *buf, size_t size) {
+    return sys_raw_recv(fd, buf, size);
+}
 static inline ssize_t sys_peek(int fd, char *buf, size_t size) {
     return recv(fd, buf, size, MSG_PEEK);
 }
 static inline ssize_t sys_sendv(int fd, const struct iovec *vectors, int count) {
     if (count == 1)
-        return send(fd, vectors->iov_base, vectors->iov_len, MSG_NOSIGNAL);
+        return sys_raw_send(fd, vectors->iov_base, vectors->iov_len);
     struct msghdr m;
     memset(&m, 0, sizeof m);
     m.msg_iov = (struct iovec *)vectors;

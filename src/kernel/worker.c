@@ -6,6 +6,7 @@
 
 #include "kernel/metrics.h"
 #include "kernel/pool.h"
+#include "util/sanitized.h"
 
 // A callback above this mean time, or one relay in ten calls, sends a site's completions to the
 // queue; well below it they come back.
@@ -302,6 +303,21 @@ void mpoller_defer(struct mpoller *pool, struct weft_job *job) {
 char *worker_buffer(void) {
     struct worker *worker = sys_self();
     return worker ? worker->buffer : NULL;
+}
+
+void *worker_take_block(void) {
+    struct worker *worker = sys_self();
+    if (worker && worker->spares > 0)
+        return worker->spare[--worker->spares];
+    return malloc(WORKER_BLOCK);
+}
+
+void worker_give_block(void *block) {
+    struct worker *worker = sys_self();
+    if (worker && worker->spares < WORKER_SPARES && !WEFT_SANITIZED)
+        worker->spare[worker->spares++] = block;
+    else
+        free(block);
 }
 
 int worker_wait_begin(void) {

@@ -29,7 +29,12 @@
 extern "C" {
 #endif
 
-enum { WORKER_BUFFER = 64 * 1024, WORKER_MAX_DEPTH = 32 };
+enum {
+    WORKER_BUFFER = 64 * 1024,
+    WORKER_MAX_DEPTH = 32,
+    WORKER_BLOCK = 1024,
+    WORKER_SPARES = POLLER_BATCH
+};
 
 // How completions of a service or target are run.
 enum site_mode {
@@ -77,7 +82,9 @@ struct worker {
     struct worker *next_idle;
     struct worker *next; // all workers of the pool
     struct sys_thread thread;
-    char *buffer; // WORKER_BUFFER bytes to read into
+    char *buffer;               // WORKER_BUFFER bytes to read into
+    void *spare[WORKER_SPARES]; // blocks that wait to be used again
+    unsigned spares;
 };
 
 struct mpoller_stats {
@@ -188,6 +195,10 @@ void worker_wait_end(int cookie);
 
 // The buffer of the calling worker, NULL on other threads.
 char *worker_buffer(void);
+// WORKER_BLOCK bytes of malloc(), for what is received ahead and gone soon. Any thread; a worker
+// keeps some of those it gives back, since so many at a time are more than malloc() keeps at hand.
+void *worker_take_block(void);
+void worker_give_block(void *block);
 
 static inline void worker_turn(struct worker *worker) {
     a32_store(&worker->turn, worker->turn + 1);

@@ -11,20 +11,14 @@
 #include <new>
 #include <stddef.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define WEFT_BLOCK_CACHE_OFF 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define WEFT_BLOCK_CACHE_OFF 1
-#endif
-#endif
+#include "util/sanitized.h"
 
 namespace wf {
 
 template <class T, unsigned KEEP = 64>
 class BlockCached {
 public:
-#ifndef WEFT_BLOCK_CACHE_OFF
+#if !WEFT_SANITIZED
     static void *operator new(size_t size) {
         Kept &kept = of_thread();
         if (size == sizeof(T) && kept.count > 0)
@@ -46,7 +40,7 @@ public:
 #endif
 
 private:
-#ifndef WEFT_BLOCK_CACHE_OFF
+#if !WEFT_SANITIZED
     struct Kept {
         void *blocks[KEEP];
         unsigned count = 0;

@@ -2,13 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <arpa/inet.h>
 #include <atomic>
+#include <condition_variable>
 #include <gtest/gtest.h>
 #include <memory>
+#include <mutex>
 #include <poll.h>
 #include <string>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include "integration/patience.h"
 #include "workflow/ProtocolMessage.h"
@@ -333,5 +336,99 @@ TEST(Datagram, AGuardLooksAtEachOne) {
     client.send_to(port_of(server), "d");
     ASSERT_TRUE(client.receive(&answer));
     EXPECT_EQ(answer, "d"); // nothing came of the others
+    server.stop();
+}
+
+// A flood beyond the requests that may be in hand is forgotten, each of it counted, and harms none
+// of those.
+TEST(Datagram, WhatIsTooMuchIsForgotten) {
+    std::mutex mutex;
+    std::vector<WFCounterTask *> held;
+    WFServerParams params = udp();
+    Server server(&params, [&](Task *task) {
+        echo(task);
+        if (task->get_req()->text != "slow")
+            return;
+        WFCounterTask *gate = WFTaskFactory::create_counter_task(1, nullptr);
+        series_of(task)->push_back(gate);
+        std::lock_guard<std::mutex> lock(mutex);
+        held.push_back(gate);
+    });
+    auto count_held = [&] {
+        std::lock_guard<std::mutex> lock(mutex);
+        return held.size();
+    };
+    server.set_max_requests(2);
+    ASSERT_EQ(server.start("127.0.0.1", 0), 0);
+    Raw client, flood;
+    client.send_to(port_of(server), "slow");
+    client.send_to(port_of(server), "slow");
+    ASSERT_TRUE(eventually([&] { return count_held() == 2; }));
+    for (uint64_t i = 1; i <= 200; i++) { // one after the other: the socket has room for so many
+        flood.send_to(port_of(server), "quick");
+        ASSERT_TRUE(eventually([&] { return server.get_close_count(CCR_OVERLOADED) == i; }));
+    }
+    for (WFCounterTask *gate : held)
+        gate->count();
+    std::string answer;
+    for (int i = 0; i < 2; i++) {
+        ASSERT_TRUE(client.receive(&answer));
+        EXPECT_EQ(answer, "slow");
+    }
+    EXPECT_FALSE(flood.receive(&answer, 0)); // nobody answered any of it
+    // The places are free once the tasks are gone, which is behind their answers.
+    EXPECT_TRUE(eventually([&] {
+        flood.send_to(port_of(server), "quick");
+        return flood.receive(&answer, 100);
+    }));
+    EXPECT_EQ(answer, "quick");
+    server.stop();
+}
+
+// Those that stood behind handlers that block for longer than is allowed are dropped.
+TEST(Datagram, OneMayBecomeTooOld) {
+    std::mutex mutex;
+    std::condition_variable cond;
+    bool open = false;
+    std::atomic<int> blocked{0}, late{0};
+    WFServerParams params = udp();
+    Server server(&params, [&](Task *task) {
+        echo(task);
+        if (task->get_req()->text != "block") {
+            late++;
+            return;
+        }
+        std::unique_lock<std::mutex> lock(mutex); // which the engine is not told of
+        blocked++;
+        cond.wait(lock, [&] { return open; });
+    });
+    server.set_max_queue_age(100);
+    ASSERT_EQ(server.start("127.0.0.1", 0), 0);
+    Raw client, other;
+    const int permits = 20; // handler_threads
+    for (int i = 0; i < permits; i++) {
+        client.send_to(port_of(server), "block");
+        ASSERT_TRUE(eventually([&] { return blocked == i + 1; }));
+    }
+    for (int i = 0; i < 5; i++)
+        other.send_to(port_of(server), "late");
+    poll(nullptr, 0, 300); // they grow old
+    {
+        std::lock_guard<std::mutex> lock(mutex);
+        open = true;
+    }
+    cond.notify_all();
+    EXPECT_TRUE(eventually([&] { return server.get_close_count(CCR_TOO_OLD) == 5; }));
+    std::string answer;
+    for (int i = 0; i < permits; i++) {
+        ASSERT_TRUE(client.receive(&answer));
+        EXPECT_EQ(answer, "block");
+    }
+    EXPECT_EQ(late, 0);
+    EXPECT_FALSE(other.receive(&answer, 0));
+    server.set_max_queue_age(-1);
+    other.send_to(port_of(server), "late");
+    ASSERT_TRUE(other.receive(&answer));
+    EXPECT_EQ(answer, "late");
     server.stop();
 }

@@ -67,7 +67,7 @@ private:
     }
     static void event(pollable *node, uint32_t) { static_cast<Voice *>(node)->owner->heard_++; }
     static void nothing(pollable *) {}
-    static constexpr pollable_ops OPS = {event, nothing, nothing};
+    static constexpr pollable_ops OPS = {nullptr, event, nothing, nothing};
 
     weft_poller *poller_;
     std::array<Voice, COUNT> voices_{};
