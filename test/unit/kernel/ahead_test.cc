@@ -68,7 +68,7 @@ protected:
     };
 
     void SetUp() override {
-        group_ = CommChannelGroup::create(CommChannelOptions());
+        group_ = CommChannelGroup::create(options_);
         server_.owner = this;
         server_.set_channels(group_);
         ASSERT_EQ(server_.bind(&engine_.sched), 0);
@@ -109,6 +109,7 @@ protected:
 
     Engine engine_{CHM_INLINE, 1, 20, false};
     Server server_;
+    CommChannelOptions options_;
     CommChannelGroup *group_ = nullptr;
     std::array<Peer, COUNT> peers_;
     std::array<Speaker *, COUNT> speakers_{};
@@ -256,4 +257,42 @@ TEST_F(Talk, AnEndOrABreakIsFoundBehindTheBytes) {
     expected[0] = expected[2] = "wordFC";
     expected[1] = "wordR";
     EXPECT_EQ(heard(), expected);
+}
+
+// A message has a second to become whole. When its rest is read ahead just as the second is over,
+// it has come in time.
+class Halves : public Talk {
+protected:
+    Halves() { options_.message_timeout = 1000; }
+};
+
+TEST_F(Halves, WhatWasReadAheadSpeaksForThePeer) {
+    Peer conductor;
+    ASSERT_TRUE(conductor.connect(engine_.service.port()));
+    ASSERT_TRUE(conductor.send_frame("ready"));
+    ASSERT_EQ(conductor.frame(), "ready");
+    engine_.service.process = [&](Served *served) { // on the poller's driver
+        EXPECT_TRUE(peers_[0].send("lf"));
+        EXPECT_TRUE(peers_[1].send("lf"));
+        served->answer("done");
+    };
+    Latch halves(COUNT);
+    on_bytes = [&](Speaker *, const std::string &bytes) {
+        if (bytes == "ha")
+            halves.down();
+        return bytes == "half" ? bytes.size() : 0;
+    };
+    speak("ha");
+    ASSERT_TRUE(halves.wait());
+    {
+        // The timers fire behind the conductor's callback, in the look that finds the rest.
+        HeldPollers held(engine_.pool());
+        EXPECT_FALSE(Latch().wait(std::chrono::milliseconds(1100)));
+        EXPECT_TRUE(conductor.send_frame("go"));
+    }
+    ASSERT_TRUE(wait_heard(2 * 4 + COUNT - 2));
+    std::map<int, std::string> expected = same_of_all("C");
+    expected[0] = expected[1] = "half";
+    EXPECT_EQ(heard(), expected);
+    EXPECT_EQ(conductor.frame(), "done");
 }
