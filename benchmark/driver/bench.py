@@ -142,24 +142,31 @@ class Bench:
         self.raw[name] = results
         return results
 
-    def duel(self, name, first, second, args, seconds):
+    def duel(self, name, first, second, args):
         """Two subjects that run side by side, pinned, and are loaded in turn, a fifth of a second
-        each: for differences that are smaller than the machine's drift between two runs. Returns
-        what compare() does, a result for each turn."""
+        each: for differences that are smaller than the machine's drift between two runs. Begun
+        anew several times, since where a process happens to lie in memory matters as much.
+        Returns what compare() does, a result for each turn."""
+        turns = []
+        for _ in range(self.rounds):
+            turns += self.one_duel(first, second, args, 2 * self.seconds)
+        self.raw[name] = turns
+        return {subject.label: [{"us": turn[i]} for turn in turns]
+                for i, subject in enumerate((first, second))}
+
+    def one_duel(self, first, second, args, seconds):
         wait_for_quiet(patience=2.0)
         with self.start(first, self.server_cpu) as one, self.start(second, self.server_cpu) as two:
             command = [self.program("bench_load"), "-d", str(seconds)] + [str(a) for a in args]
             for server in (one, two):
                 command += ["-p", str(server.port), "-P", ",".join(str(p) for p in server.pids())]
             result = json.loads(run(command, self.load_cpu, patience=seconds + 60))
-        self.raw[name] = result
         if any(result["errors"]):
             raise Failed(f"errors: {result['errors']}")
         turns = [turn for turn in result["turns"] if all(turn)]
         if not turns:
             raise Failed("nothing was answered")
-        return {subject.label: [{"us": turn[i]} for turn in turns]
-                for i, subject in enumerate((first, second))}
+        return turns
 
     def one(self, subject, args, pin, seconds):
         """One run, taken once more where others were using the machine. Where they always are, it

@@ -13,7 +13,7 @@ def echo_server(bench, label, name, *extra):
 def channel_echo(bench):
     results = bench.duel("channel-echo", echo_server(bench, "bare", "bench_bare_loop", "-e"),
                          echo_server(bench, "weft", "bench_channel_server"),
-                         ["-c", 1000, "-e", 64, "-a"], 24 if bench.full else 8)
+                         ["-c", 1000, "-e", 64, "-a"])
     bench.add(us_row("speed", "channel echo, 64 B messages, 1,000 connections, pinned", results,
                      "<= 1.05 x bare", 1.05))
 

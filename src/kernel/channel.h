@@ -256,6 +256,8 @@ private:
     static void wake(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static void release_done(CommConnEntry *entry, CommChannelCore *core)
         WEFT_TSA(release_capability(entry->mutex));
+    static void release_pieces(CommConnEntry *entry, CommChannelCore *core)
+        WEFT_TSA(release_capability(entry->mutex));
     static void release_all(PieceQueue *pieces);
 };
 

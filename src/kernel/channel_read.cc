@@ -113,7 +113,7 @@ CommChannelMachine::Step CommChannelMachine::read(CommConnEntry *entry, bool *he
         entry->busy = false;
         return AGAIN;
     }
-    char *buf = worker_buffer();
+    char *buf = left ? nullptr : worker_buffer();
     if (!left && fresh && !buf) { // only workers have one
         entry->busy = false;
         entry->want_job();

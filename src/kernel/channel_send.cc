@@ -1,5 +1,6 @@
 // Weft - the channel machine: what the program sends, and how it ends its sending
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <errno.h>
 #include <new>
 #include <stdlib.h>
@@ -68,10 +69,13 @@ void CommChannelMachine::release_all(PieceQueue *pieces) {
 // What has left the queue is released once nothing is locked.
 // The core is the caller's to know: one that is over is its connection's no more.
 void CommChannelMachine::release_done(CommConnEntry *entry, CommChannelCore *core) {
-    if (!core || (!core->done.first && !core->cut_wanted)) {
+    if (!core || (!core->done.first && !core->cut_wanted))
         entry->unlock();
-        return;
-    }
+    else
+        release_pieces(entry, core);
+}
+
+void CommChannelMachine::release_pieces(CommConnEntry *entry, CommChannelCore *core) {
     PieceQueue done;
     done.append_all(&core->done);
     CommChannelGroup *group = core->cut_wanted ? core->group : nullptr;
@@ -273,7 +277,7 @@ int CommChannelMachine::send(CommChannelCore *core, const struct iovec *vectors,
     }
     if (!core->queue.first && entry->link.held == 0 && total > 0) {
         int now = count < GATHER ? count : GATHER, whole;
-        memcpy(left, vectors, static_cast<size_t>(now) * sizeof *left);
+        std::copy_n(vectors, now, left); // put() changes them
         result = entry->put(left, now, &whole, &sent);
         error = result == IoResult::FAILED ? entry->link_error() : 0;
         moved(entry, sent);

@@ -157,12 +157,8 @@ void CommConnEntry::set_deadline(uint64_t when) {
         order_wanted = true;
 }
 
-void CommConnEntry::unlock() {
+void CommConnEntry::unlock_with_order() {
     // One order stands for all that is wanted until it runs.
-    if (!order_wanted && !job_wanted) {
-        sys_unlock(&mutex);
-        return;
-    }
     bool post = !order_posted;
     if (post) {
         order_posted = true;
@@ -318,6 +314,10 @@ IoResult CommConnEntry::put(struct iovec *vectors, int count, int *done, size_t 
         size_t bytes = static_cast<size_t>(n);
         *moved += bytes;
         metric_add(METRIC_SENT_BYTES, bytes);
+        if (count == 1 && bytes == vectors->iov_len) { // the usual case
+            *done = 1;
+            break;
+        }
         while (*done < count && bytes >= vectors[*done].iov_len)
             bytes -= vectors[(*done)++].iov_len;
         if (*done < count && bytes > 0) {

@@ -113,7 +113,12 @@ public:
     void set_lock() WEFT_TSA(acquire_capability(mutex)) { sys_lock(&mutex); }
     // Lets the lock go and then gives the poller the order that the flags ask for, if any. Never
     // call it inside an order of the poller.
-    void unlock() WEFT_TSA(release_capability(mutex));
+    void unlock() WEFT_TSA(release_capability(mutex)) {
+        if (!order_wanted && !job_wanted)
+            sys_unlock(&mutex);
+        else
+            unlock_with_order();
+    }
 
     // The one place that changes the state, and asserts the edge.
     void set_state(State next) WEFT_TSA(requires_capability(mutex));
@@ -249,6 +254,7 @@ public:
     weft_job job;
 
 private:
+    void unlock_with_order() WEFT_TSA(release_capability(mutex));
     IoResult take(const struct transport *ops_in, char *buf, size_t *size);
     static void run_order(struct weft_msg *msg, struct weft_poller *driver);
     static void run_timer(struct weft_msg *msg, struct weft_poller *driver);

@@ -39,6 +39,8 @@ void sys_lock_slow(struct weft_lock *lock) WEFT_TSA(no_thread_safety_analysis) {
         sys_futex_wait(&lock->word, 2, SYS_FOREVER);
 }
 
+bool sys_lacks_pwait2;
+
 int sys_epoll_wait_ms(int epfd, struct epoll_event *events, int max, uint64_t timeout_ns) {
     uint64_t ms = timeout_ns / 1000000 + (timeout_ns % 1000000 != 0);
     return epoll_wait(epfd, events, max, ms > INT32_MAX ? INT32_MAX : (int)ms);

@@ -144,7 +144,9 @@ static inline struct timespec sys_timespec(uint64_t ns) {
     return t;
 }
 // epoll_pwait2 takes nanoseconds; plain epoll_wait rounds a timer up to the next millisecond, and
-// is what is left on systems without it (Linux before 5.11, some sandboxes and valgrind).
+// is what is left on systems without it (Linux before 5.11, some sandboxes and valgrind), which are
+// not asked again.
+extern bool sys_lacks_pwait2; // atomic
 int sys_epoll_wait_ms(int epfd, struct epoll_event *events, int max, uint64_t timeout_ns);
 static inline int sys_epoll_wait(int epfd, struct epoll_event *events, int max,
                                  uint64_t timeout_ns) {
@@ -154,9 +156,14 @@ static inline int sys_epoll_wait(int epfd, struct epoll_event *events, int max,
         return epoll_wait(epfd, events, max, 0);
     if (timeout_ns == SYS_FOREVER)
         return epoll_wait(epfd, events, max, -1);
+    if (__atomic_load_n(&sys_lacks_pwait2, __ATOMIC_RELAXED))
+        return sys_epoll_wait_ms(epfd, events, max, timeout_ns);
     t = sys_timespec(timeout_ns);
     n = (int)syscall(SYS_epoll_pwait2, epfd, events, max, &t, NULL, 0);
-    return n < 0 && errno == ENOSYS ? sys_epoll_wait_ms(epfd, events, max, timeout_ns) : n;
+    if (n >= 0 || errno != ENOSYS)
+        return n;
+    __atomic_store_n(&sys_lacks_pwait2, true, __ATOMIC_RELAXED);
+    return sys_epoll_wait_ms(epfd, events, max, timeout_ns);
 }
 static inline int sys_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
 static inline void sys_eventfd_signal(int fd) {
