@@ -72,8 +72,9 @@ bool CommChannelMachine::may_read_ahead(const CommConnEntry *entry) {
 void *const *CommChannelMachine::ahead(CommConnEntry *entry, uint32_t events, uint64_t now) {
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         return nullptr; // the end is read where the program can be told of it
+    if (!sys_trylock(&entry->mutex))
+        return nullptr; // here nobody could take the poller over while it waits
     void *const *core = nullptr;
-    entry->set_lock();
     if (may_read_ahead(entry)) {
         static_assert(sizeof(CommConnEntry) >= POLLER_NODE_BYTES);
         static_assert(sizeof(CommChannelCore) >= POLLER_BESIDE_BYTES);

@@ -36,9 +36,9 @@ enum { POLLER_NODE_BYTES = 144, POLLER_BESIDE_BYTES = 128 };
 struct pollable_ops {
     // Optional. Something happened on several descriptors, and this is one of them: reads what has
     // come, so that `event`, which is told of no events then, only has to work on it. Called by the
-    // driver inside the poller, before the first `event`. NULL when it did nothing, else the head
-    // of what `event` touches beside the node: a pointer to a third object, which it touches, too.
-    // Both stay where they are as long as the node is registered.
+    // driver inside the poller, before the first `event`, and never waits. NULL when it did
+    // nothing, else the head of what `event` touches beside the node: a pointer to a third object,
+    // which it touches, too. Both stay where they are as long as the node is registered.
     void *const *(*ahead)(struct pollable *node, uint32_t events, uint64_t now);
     // Something happened on the descriptor. Called by the driver with the lease OUT and a reference
     // held.

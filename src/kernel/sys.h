@@ -93,6 +93,8 @@ SYS_FN uint64_t sys_random(void);
 SYS_FN bool sys_futex_wait(uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 SYS_FN void sys_futex_wake(uint32_t *word, int count);
 SYS_FN void sys_lock(struct weft_lock *lock) WEFT_TSA(acquire_capability(lock));
+// False when somebody has it, without waiting.
+SYS_FN bool sys_trylock(struct weft_lock *lock) WEFT_TSA(try_acquire_capability(true, lock));
 SYS_FN void sys_unlock(struct weft_lock *lock) WEFT_TSA(release_capability(lock));
 
 // Threads. Signals stay with the program's own threads.

@@ -207,6 +207,11 @@ static inline void sys_lock(struct weft_lock *lock) WEFT_TSA(no_thread_safety_an
                                      __ATOMIC_RELAXED))
         sys_lock_slow(lock);
 }
+static inline bool sys_trylock(struct weft_lock *lock) WEFT_TSA(no_thread_safety_analysis) {
+    uint32_t free_word = 0;
+    return __atomic_compare_exchange_n(&lock->word, &free_word, 1, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
+}
 static inline void sys_unlock(struct weft_lock *lock) WEFT_TSA(no_thread_safety_analysis) {
     if (__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2)
         sys_futex_wake(&lock->word, 1);

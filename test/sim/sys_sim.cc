@@ -377,6 +377,17 @@ void sys_lock(struct weft_lock *lock) WEFT_TSA(no_thread_safety_analysis) {
         self->locks++;
 }
 
+bool sys_trylock(struct weft_lock *lock) WEFT_TSA(no_thread_safety_analysis) {
+    world->point(sim::AT_LOCK);
+    sim::Fiber *self = world->current();
+    if (lock->word != 0)
+        return false;
+    lock->word = self ? self->id : UINT32_MAX;
+    if (self)
+        self->locks++;
+    return true;
+}
+
 void sys_unlock(struct weft_lock *lock) WEFT_TSA(no_thread_safety_analysis) {
     sim::Fiber *self = world->current();
     if (lock->word != (self ? self->id : UINT32_MAX))

@@ -3,6 +3,7 @@
 #include <array>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "kernel_support.h"
@@ -107,6 +108,45 @@ int heard_while_accepting(int accept_at_once) {
     return heard;
 }
 
+class DatagramService : public Service {
+    int create_listen_fd() override { return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
+};
+
+// The same of datagrams, each of which is a message that is answered.
+int heard_while_receiving(int accept_at_once) {
+    Engine engine(CHM_INLINE, 1, 20, false);
+    DatagramService service;
+    Latch received(NEWCOMERS);
+    CommListenOptions options;
+    options.accept_at_once = accept_at_once;
+    service.set_listen_options(&options);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int heard = 0;
+    {
+        Clamour clamour(&engine.pool()->pollers[0]);
+        service.process = [&](Served *served) {
+            heard = clamour.heard();
+            received.down();
+            served->answer("");
+        };
+        EXPECT_EQ(service.bind(&engine.sched), 0);
+        const std::string frame = Message::frame("datagram");
+        const auto *to = reinterpret_cast<const struct sockaddr *>(service.address());
+        HeldPollers held(engine.pool());
+        for (int i = 0; i < NEWCOMERS; i++)
+            EXPECT_EQ(sendto(fd, frame.data(), frame.size(), 0, to, sizeof(struct sockaddr_in)),
+                      static_cast<ssize_t>(frame.size()));
+        int before = clamour.heard();
+        held.release();
+        EXPECT_TRUE(received.wait());
+        heard -= before;
+    }
+    EXPECT_TRUE(service.unbind_and_wait());
+    service.deinit();
+    ::close(fd);
+    return heard;
+}
+
 } // namespace
 
 // The poller reports 16 events at a time, so it hears of its listener once in about four looks: as
@@ -116,4 +156,11 @@ TEST(Listener, NewcomersGetAFairShareBesideBusyConnections) {
     EXPECT_LT(heard_while_accepting(CommListenOptions().accept_at_once), half);
     EXPECT_GT(heard_while_accepting(1), half); // one in each round, as was asked for
     EXPECT_LT(heard_while_accepting(0), half);
+}
+
+TEST(Listener, SoDoDatagrams) {
+    const int half = static_cast<int>(Clamour::COUNT) * NEWCOMERS / 2;
+    EXPECT_LT(heard_while_receiving(CommListenOptions().accept_at_once), half);
+    EXPECT_GT(heard_while_receiving(1), half);
+    EXPECT_LT(heard_while_receiving(0), half);
 }
