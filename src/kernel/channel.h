@@ -211,6 +211,7 @@ private:
 
     // channel_read.cc
     static Step read(CommConnEntry *entry, bool *here) WEFT_TSA(requires_capability(entry->mutex));
+    static bool has_unseen_input(const CommConnEntry *entry);
     static bool is_unread(const CommConnEntry *entry);
     static bool is_at_rest(const CommConnEntry *entry);
     static bool may_read_ahead(const CommConnEntry *entry);

@@ -103,11 +103,14 @@ void CommChannelMachine::run_here(CommConnEntry *entry, bool here) {
 }
 
 void CommChannelMachine::run_delivery(struct weft_job *job) {
-    CommConnEntry *entry = static_cast<CommChannelCore::Delivery *>(job)->core->entry;
+    CommChannelCore *core = static_cast<CommChannelCore::Delivery *>(job)->core;
+    CommConnEntry *entry = core->entry;
     if (entry->comm->pool_->schedule)
         mpoller_leave(entry->comm->pool_);
     entry->set_lock();
     entry->busy = false;
+    if (has_unseen_input(entry)) // how long it stood in the queue is not the peer's silence
+        core->last_received = core->last_moved = entry->began = sys_now();
     run_here(entry, true);
     entry->unref();
 }

@@ -62,15 +62,18 @@ void CommChannelMachine::read_ahead(CommConnEntry *entry, size_t size, const uin
     }
 }
 
-// Not under TLS: deciphering takes longer than others of the batch should wait.
+// Not under TLS: deciphering takes longer than others of the batch should wait. Nor behind bytes
+// that nobody has looked at, which a break of the connection that is found now would take along,
+// nor behind many, which may have to be moved.
 bool CommChannelMachine::may_read_ahead(const CommConnEntry *entry) {
     const CommChannelCore *core = entry->state == CommConnEntry::C_OPEN ? entry->channel : nullptr;
     return core && !entry->busy && !entry->eof && !core->read_paused && !core->bulk &&
-           !core->broken && entry->link.ops == &transport_plain;
+           !core->broken && entry->link.ops == &transport_plain && !has_unseen_input(entry) &&
+           entry->input_size() < AHEAD_BYTES;
 }
 
 void *const *CommChannelMachine::ahead(CommConnEntry *entry, uint32_t events, uint64_t now) {
-    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != EPOLLIN)
         return nullptr; // the end is read where the program can be told of it
     if (!sys_trylock(&entry->mutex))
         return nullptr; // here nobody could take the poller over while it waits
@@ -86,10 +89,13 @@ void *const *CommChannelMachine::ahead(CommConnEntry *entry, uint32_t events, ui
     return core;
 }
 
+bool CommChannelMachine::has_unseen_input(const CommConnEntry *entry) {
+    return entry->input_size() > 0 && !entry->channel->needs_more;
+}
+
 // The peer has said something that nobody has looked at.
 bool CommChannelMachine::is_unread(const CommConnEntry *entry) {
-    return (entry->readable && !entry->eof) ||
-           (entry->input_size() > 0 && !entry->channel->needs_more);
+    return (entry->readable && !entry->eof) || has_unseen_input(entry);
 }
 
 // The usual case behind a message: a look all around would find nothing to do.
@@ -102,7 +108,7 @@ bool CommChannelMachine::is_at_rest(const CommConnEntry *entry) {
 
 CommChannelMachine::Step CommChannelMachine::read(CommConnEntry *entry, bool *here) {
     CommChannelCore *core = entry->channel;
-    bool left = entry->input_size() > 0 && !core->needs_more;
+    bool left = has_unseen_input(entry);
     bool fresh = entry->readable && !entry->eof;
     if (core->read_paused || (!left && !fresh && !core->tell_finish))
         return REST;

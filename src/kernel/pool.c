@@ -370,6 +370,11 @@ static void wait_rest(struct mpoller *pool, const struct worker *self) {
     }
 }
 
+static void free_spares(struct worker *worker) {
+    while (worker->spares > 0)
+        free(worker->spare[--worker->spares]);
+}
+
 void mpoller_stop(struct mpoller *pool) {
     struct worker *self = sys_self();
     if (self && self->pool == pool && self->poller && self->out &&
@@ -392,11 +397,11 @@ void mpoller_stop(struct mpoller *pool) {
         metric_dec(METRIC_WORKERS);
         if (worker == self) {
             sys_thread_detach(worker->thread);
+            free_spares(worker);
             sys_set_self(NULL); // what runs on this thread yet, at the exit, is outside of any pool
         } else {
             sys_thread_join(worker->thread);
-            while (worker->spares > 0)
-                free(worker->spare[--worker->spares]);
+            free_spares(worker);
             free(worker->buffer);
             free(worker);
         }

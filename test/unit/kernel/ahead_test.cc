@@ -107,7 +107,10 @@ protected:
         return all;
     }
 
-    Engine engine_{CHM_INLINE, 1, 20, false};
+    explicit Talk(enum CommHandlerMode mode = CHM_INLINE, size_t handlers = 20, bool watch = false)
+        : engine_(mode, 1, handlers, watch) {}
+
+    Engine engine_;
     Server server_;
     CommChannelOptions options_;
     CommChannelGroup *group_ = nullptr;
@@ -295,4 +298,39 @@ TEST_F(Halves, WhatWasReadAheadSpeaksForThePeer) {
     expected[0] = expected[1] = "half";
     EXPECT_EQ(heard(), expected);
     EXPECT_EQ(conductor.frame(), "done");
+}
+
+// One thread works on what has come, and silence has an end of one second.
+class Queued : public Talk {
+protected:
+    Queued() : Talk(CHM_QUEUED, 1, true) { options_.idle_timeout = 1000; }
+};
+
+TEST_F(Queued, TheTimeInTheQueueIsNotThePeersSilence) {
+    Latch blocked, go, told(2);
+    on_bytes = [&](Speaker *speaker, const std::string &bytes) {
+        if (speaker->number == 0) {
+            blocked.down();
+            EXPECT_TRUE(go.wait()); // which the engine is not told of
+        } else {
+            told.down();
+        }
+        return bytes.size();
+    };
+    ASSERT_TRUE(peers_[0].send("first"));
+    ASSERT_TRUE(blocked.wait());
+    {
+        HeldPollers held(engine_.pool());
+        EXPECT_TRUE(peers_[1].send("word"));
+        EXPECT_TRUE(peers_[2].send("word"));
+    }
+    EXPECT_FALSE(Latch().wait(std::chrono::milliseconds(1500)));
+    go.down();
+    ASSERT_TRUE(told.wait());
+    for (size_t i : {1, 2})
+        EXPECT_TRUE(peers_[i].send("again"));
+    ASSERT_TRUE(wait_heard(5 + 2 * 9 + COUNT - 3)); // and the ends of those that were silent
+    std::map<int, std::string> all = heard();
+    EXPECT_EQ(all[1].substr(0, 9), "wordagain");
+    EXPECT_EQ(all[2].substr(0, 9), "wordagain");
 }
