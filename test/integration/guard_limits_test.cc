@@ -419,7 +419,8 @@ TEST(GuardLimits, SilentOnesMakeRoom) {
         }
     }
     EXPECT_GT(server.get_close_count(CCR_MADE_ROOM), places);
-    EXPECT_LE(server.get_conn_count(), places + 2); // some may just be going
+    // Those that make room count until their pollers have closed them, which a loaded machine delays.
+    EXPECT_TRUE(eventually([&] { return server.get_conn_count() <= places; }));
     std::vector<raw::Socket> busy;
     for (size_t i = 0; i < 2 * places; i++) { // in the middle of a request
         busy.push_back(raw::Socket::connect(server.port()));
