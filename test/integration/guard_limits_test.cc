@@ -419,7 +419,7 @@ TEST(GuardLimits, SilentOnesMakeRoom) {
         }
     }
     EXPECT_GT(server.get_close_count(CCR_MADE_ROOM), places);
-    // Those that make room count until their pollers have closed them, which a loaded machine delays.
+    // Those that make room count until their pollers have closed them.
     EXPECT_TRUE(eventually([&] { return server.get_conn_count() <= places; }));
     std::vector<raw::Socket> busy;
     for (size_t i = 0; i < 2 * places; i++) { // in the middle of a request
