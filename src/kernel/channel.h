@@ -213,6 +213,7 @@ private:
     static Step read(CommConnEntry *entry, bool *here) WEFT_TSA(requires_capability(entry->mutex));
     static bool has_unseen_input(const CommConnEntry *entry);
     static bool is_unread(const CommConnEntry *entry);
+    static bool has_only_to_read(const CommConnEntry *entry);
     static bool is_at_rest(const CommConnEntry *entry);
     static bool may_read_ahead(const CommConnEntry *entry);
     static void read_ahead(CommConnEntry *entry, size_t size, const uint64_t *now)

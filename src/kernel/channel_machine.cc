@@ -74,15 +74,18 @@ void CommChannelMachine::run(CommConnEntry *entry) { run_here(entry, false); }
 void CommChannelMachine::run_here(CommConnEntry *entry, bool here) {
     Step result = AGAIN;
     for (int steps = 0; result == AGAIN; steps++) {
-        write(entry);
-        look_at_limits(entry);
+        bool plain = has_only_to_read(entry);
+        if (!plain) {
+            write(entry);
+            look_at_limits(entry);
+        }
         if (entry->busy)
             break;
         if (steps == MAX_STEPS) {
             entry->want_job();
             break;
         }
-        result = step(entry, &here);
+        result = plain ? read(entry, &here) : step(entry, &here);
     }
     if (result == LEFT) {
         leave(entry);

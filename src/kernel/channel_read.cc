@@ -98,12 +98,17 @@ bool CommChannelMachine::is_unread(const CommConnEntry *entry) {
     return (entry->readable && !entry->eof) || has_unseen_input(entry);
 }
 
-// The usual case behind a message: a look all around would find nothing to do.
+// The usual case: a look all around would find nothing to do but to read, if that.
+bool CommChannelMachine::has_only_to_read(const CommConnEntry *entry) {
+    const CommChannelCore *core = entry->state == CommConnEntry::C_OPEN ? entry->channel : nullptr;
+    return core && !entry->busy && !entry->timed_out && !entry->aborted && !core->queue.first &&
+           entry->link.held == 0 && !core->unwanted && !core->look_again && !has_event(core);
+}
+
+// Behind a message.
 bool CommChannelMachine::is_at_rest(const CommConnEntry *entry) {
-    const CommChannelCore *core = entry->channel;
-    return entry->state == CommConnEntry::C_OPEN && !entry->readable && !entry->timed_out &&
-           !entry->aborted && !entry->input && !core->queue.first && entry->link.held == 0 &&
-           !core->unwanted && !core->look_again && !core->tell_finish && !has_event(core);
+    return has_only_to_read(entry) && !entry->readable && !entry->input &&
+           !entry->channel->tell_finish;
 }
 
 CommChannelMachine::Step CommChannelMachine::read(CommConnEntry *entry, bool *here) {
