@@ -98,9 +98,10 @@ struct CommChannelInfo {
 
 class CommChannel {
 public:
-    // Sends now, as far as the socket takes it; the rest is copied and follows. Never waits. 0, or
-    // -1 with errno: ENOTCONN before it is established and once its own end was asked for, ENOMEM,
-    // and then nothing of it is sent; EPIPE, ECONNRESET and the like when the connection is lost.
+    // Sends as far as the socket takes it, now or with others of its batch (about-channel.md); the
+    // rest is copied and follows. Never waits. 0, or -1 with errno: ENOTCONN before it is
+    // established and once its own end was asked for, ENOMEM, and then nothing of it is sent;
+    // EPIPE, ECONNRESET and the like when the connection is lost.
     int send(const void *buf, size_t size);
     int send(const struct iovec *vectors, int count);
     // Of a message; runs its encode() on this thread.

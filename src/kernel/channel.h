@@ -46,6 +46,12 @@ struct PieceQueue {
             last = &first;
         return piece;
     }
+    void put_back(CommPiece *piece) {
+        piece->next = first;
+        first = piece;
+        if (!piece->next)
+            last = &piece->next;
+    }
     // All of `other`, which is empty afterwards.
     void append_all(PieceQueue *other) {
         if (!other->first)
@@ -89,10 +95,15 @@ struct CommChannelCore {
     bool look_again : 1 = false; // at the limits on the peer, once what it has said was looked at
     bool ending : 1 = false;     // the service is drained: end in good order
     bool was_established : 1 = false;
-    bool bulk : 1 = false; // so much comes at a time that it is not read ahead
-    uint8_t crossings = 0; // of water marks that were not told
-    int error = 0;         // why it ended
+    bool leaving : 1 = false; // what was put off is being sent
+    unsigned bulk : 2 = 0;    // so much comes at a time that it is not received ahead; counts down
+    uint8_t crossings = 0;    // of water marks that were not told
+    int error = 0;            // why it ended
 
+    // Bytes that go out when the poller's batch is done, or before whatever else is done with our
+    // side. Only while `queue` and the transport hold nothing. While the poller sends them they are
+    // `leaving`, and what comes behind them is queued until it has.
+    weft_block *late = nullptr;
     PieceQueue queue;
     PieceQueue done;
     uint64_t bytes_received = 0, bytes_sent = 0;
@@ -153,8 +164,11 @@ public:
     static bool drain(CommConnEntry *entry, CommCloseReason reason)
         WEFT_TSA(requires_capability(entry->mutex));
     static bool is_idle(const CommConnEntry *entry);
-    // What pollable_ops::ahead says, of an entry that need not be a channel.
-    static void *const *ahead(CommConnEntry *entry, uint32_t events, uint64_t now);
+    // What pollable_ops says of them, for entries of servers too. They may not be channels (yet).
+    static void *const *on_ahead(struct pollable *node, uint32_t events);
+    static void on_received(struct pollable *node, const struct poll_received *received);
+    static bool on_flush(struct pollable *node, bool patient, weft_block **block);
+    static void on_flushed(struct pollable *node, weft_block *block, ssize_t sent);
     // Without a lock: nothing of it can move any more.
     // Calls `use` with the engine, under the lock, unless the channel has ended: behind its end the
     // engine may be gone, and its pollers.
@@ -205,7 +219,6 @@ private:
     static bool attach(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static void end(CommConnEntry *entry, CommCloseReason reason, int error)
         WEFT_TSA(requires_capability(entry->mutex));
-    static void *const *on_ahead(struct pollable *node, uint32_t events, uint64_t now);
     static void on_event(struct pollable *node, uint32_t events);
     static void on_release(struct pollable *node);
 
@@ -216,13 +229,19 @@ private:
     static bool has_only_to_read(const CommConnEntry *entry);
     static bool is_at_rest(const CommConnEntry *entry);
     static bool may_read_ahead(const CommConnEntry *entry);
-    static void read_ahead(CommConnEntry *entry, size_t size, const uint64_t *now)
+    static void read_ahead(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static void lack_memory(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static void take_received(CommConnEntry *entry, const struct poll_received *received)
         WEFT_TSA(requires_capability(entry->mutex));
-    static IoResult receive(CommConnEntry *entry, char *buf, size_t *size, const uint64_t *now)
+    static IoResult receive(CommConnEntry *entry, char *buf, size_t *size)
         WEFT_TSA(requires_capability(entry->mutex));
-    static void feed(CommConnEntry *entry, const char *buf, size_t size, CommInput *kept)
+    static void note_received(CommConnEntry *entry, size_t size, uint64_t now)
         WEFT_TSA(requires_capability(entry->mutex));
-    static void keep_rest(CommConnEntry *entry, const char *rest, size_t size, CommInput *kept)
+    static void not_received(CommConnEntry *entry, IoResult result)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void feed(CommConnEntry *entry, const char *buf, size_t size, weft_block *kept)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void keep_rest(CommConnEntry *entry, const char *rest, size_t size, weft_block *kept)
         WEFT_TSA(requires_capability(entry->mutex));
     static void finish(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static uint64_t begin_limit(const CommConnEntry *entry);
@@ -238,9 +257,18 @@ private:
     // channel_send.cc
     static void write(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static IoResult flush_some(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static void note_moved(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static void moved(CommConnEntry *entry, size_t bytes)
         WEFT_TSA(requires_capability(entry->mutex));
     static void took(CommConnEntry *entry, size_t bytes)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static bool put_off(CommConnEntry *entry, const struct iovec *vectors, int count, size_t total)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static int send_now(CommConnEntry *entry, const struct iovec *vectors, int count, size_t total)
+        WEFT_TSA(requires_capability(entry->mutex));
+    static void send_last_words(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static void send_late(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static void settle_late(CommConnEntry *entry, const weft_block *block, ssize_t sent)
         WEFT_TSA(requires_capability(entry->mutex));
     static void settle_sent(CommConnEntry *entry, IoResult result)
         WEFT_TSA(requires_capability(entry->mutex));

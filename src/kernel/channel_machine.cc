@@ -50,18 +50,21 @@ int error_of(CommCloseReason reason) {
 
 } // namespace
 
-const struct pollable_ops CommChannelMachine::client_ops = {on_ahead, on_event, on_release,
-                                                            CommConnEntry::on_abort};
+const struct pollable_ops CommChannelMachine::client_ops = {
+    .event = on_event,
+    .ahead = on_ahead,
+    .received = on_received,
+    .flush = on_flush,
+    .flushed = on_flushed,
+    .release = on_release,
+    .abort = CommConnEntry::on_abort,
+};
 
 void CommChannelMachine::on_event(struct pollable *node, uint32_t events) {
     CommConnEntry *entry = static_cast<CommConnEntry *>(node);
     entry->set_lock();
     entry->note(events);
     run(entry);
-}
-
-void *const *CommChannelMachine::on_ahead(struct pollable *node, uint32_t events, uint64_t now) {
-    return ahead(static_cast<CommConnEntry *>(node), events, now);
 }
 
 void CommChannelMachine::on_release(struct pollable *node) {
@@ -488,6 +491,7 @@ void CommChannelMachine::end(CommConnEntry *entry, CommCloseReason reason, int e
     if (core) {
         core->error = error ? error : core->error ? core->error : error_of(reason);
         core->halted = true;
+        send_last_words(entry);
         core->done.append_all(&core->queue);
         core->queued = 0;
         note_group(core);

@@ -10,7 +10,10 @@
 namespace {
 
 constexpr uint64_t SECOND_NS = 1'000'000'000u;
-constexpr size_t AHEAD_BYTES = 4096;
+constexpr size_t BULK_BYTES = WORKER_BLOCK_ROOM;
+// Reads that bring less before it is no bulk any more: two, since a message that was larger than
+// what was received ahead comes as two, of which the second may be small.
+constexpr unsigned BULK_READS = 2;
 
 // The bytes that must have come by now are a rate: when the next must be there.
 uint64_t rate_limit(uint64_t since, uint64_t bytes, int rate) {
@@ -27,19 +30,32 @@ uint64_t idle_limit(const CommChannelCore *core) {
 
 } // namespace
 
-// From the system, with what depends on it. `now`: NULL if the clock is to be asked.
-IoResult CommChannelMachine::receive(CommConnEntry *entry, char *buf, size_t *size,
-                                     const uint64_t *now) {
+// From the system, with what depends on it.
+IoResult CommChannelMachine::receive(CommConnEntry *entry, char *buf, size_t *size) {
     CommChannelCore *core = entry->channel;
     IoResult result = entry->receive(buf, size);
-    if (result == IoResult::DONE) {
-        core->bytes_received += *size;
-        core->message_bytes += *size;
-        core->last_received = core->last_moved = entry->began = now ? *now : sys_now();
-        core->bulk = *size >= AHEAD_BYTES;
+    if (result != IoResult::DONE) {
+        *size = 0;
+        not_received(entry, result);
         return result;
     }
-    *size = 0;
+    note_received(entry, *size, sys_now());
+    if (*size >= BULK_BYTES)
+        core->bulk = BULK_READS;
+    else if (core->bulk > 0)
+        core->bulk--;
+    return result;
+}
+
+void CommChannelMachine::note_received(CommConnEntry *entry, size_t size, uint64_t now) {
+    CommChannelCore *core = entry->channel;
+    core->bytes_received += size;
+    core->message_bytes += size;
+    core->last_received = core->last_moved = entry->began = now;
+}
+
+void CommChannelMachine::not_received(CommConnEntry *entry, IoResult result) {
+    CommChannelCore *core = entry->channel;
     if (result == IoResult::ENDED && !core->broken) {
         core->tell_finish = true;
         if (entry->state == CommConnEntry::C_OPEN)
@@ -47,19 +63,23 @@ IoResult CommChannelMachine::receive(CommConnEntry *entry, char *buf, size_t *si
     } else if (result != IoResult::BLOCKED) {
         end(entry, CCR_PEER_RESET, core->broken ? core->error : entry->link_error());
     }
-    return result;
 }
 
 // Into `input`.
-void CommChannelMachine::read_ahead(CommConnEntry *entry, size_t size, const uint64_t *now) {
+void CommChannelMachine::read_ahead(CommConnEntry *entry) {
     char *buf = worker_buffer();
-    if (!buf || receive(entry, buf, &size, now) != IoResult::DONE)
+    size_t size = WORKER_BUFFER;
+    if (!buf || receive(entry, buf, &size) != IoResult::DONE)
         return;
     entry->channel->needs_more = false;
-    if (!entry->save_input(buf, size)) {
-        entry->send_error = ENOMEM;
-        entry->aborted = true;
-    }
+    if (!entry->save_input(buf, size))
+        lack_memory(entry);
+}
+
+// It ends at the machine's next step.
+void CommChannelMachine::lack_memory(CommConnEntry *entry) {
+    entry->send_error = ENOMEM;
+    entry->aborted = true;
 }
 
 // Not under TLS: deciphering takes longer than others of the batch should wait. Nor behind bytes
@@ -67,26 +87,60 @@ void CommChannelMachine::read_ahead(CommConnEntry *entry, size_t size, const uin
 // nor behind many, which may have to be moved.
 bool CommChannelMachine::may_read_ahead(const CommConnEntry *entry) {
     const CommChannelCore *core = entry->state == CommConnEntry::C_OPEN ? entry->channel : nullptr;
-    return core && !entry->busy && !entry->eof && !core->read_paused && !core->bulk &&
+    return core && !entry->busy && !entry->eof && !core->read_paused && core->bulk == 0 &&
            !core->broken && entry->link.ops == &transport_plain && !has_unseen_input(entry) &&
-           entry->input_size() < AHEAD_BYTES;
+           entry->input_size() < BULK_BYTES;
 }
 
-void *const *CommChannelMachine::ahead(CommConnEntry *entry, uint32_t events, uint64_t now) {
+void *const *CommChannelMachine::on_ahead(struct pollable *node, uint32_t events) {
+    CommConnEntry *entry = static_cast<CommConnEntry *>(node);
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != EPOLLIN)
         return nullptr; // the end is read where the program can be told of it
     if (!sys_trylock(&entry->mutex))
         return nullptr; // here nobody could take the poller over while it waits
     void *const *core = nullptr;
     if (may_read_ahead(entry)) {
+        entry->busy = true;
         static_assert(sizeof(CommConnEntry) >= POLLER_NODE_BYTES);
         static_assert(sizeof(CommChannelCore) >= POLLER_BESIDE_BYTES);
         core = reinterpret_cast<void *const *>(&entry->channel->channel);
-        entry->note(events);
-        read_ahead(entry, AHEAD_BYTES, &now);
     }
-    entry->unlock();
+    sys_unlock(&entry->mutex);
     return core;
+}
+
+void CommChannelMachine::on_received(struct pollable *node, const struct poll_received *received) {
+    CommConnEntry *entry = static_cast<CommConnEntry *>(node);
+    entry->set_lock();
+    entry->busy = false;
+    entry->note(received->events);
+    if (entry->state == CommConnEntry::C_CLOSING)
+        worker_give_block(received->block);
+    else
+        take_received(entry, received);
+    entry->unlock();
+}
+
+void CommChannelMachine::take_received(CommConnEntry *entry, const struct poll_received *received) {
+    CommChannelCore *core = entry->channel;
+    ssize_t n = received->result;
+    if (n < 0) {
+        errno = -received->result;
+        n = -1;
+    }
+    bool filled = received->block && received->block->end == received->block->size;
+    // Who finds the connection broken wants all of it read, and may have found that since.
+    IoResult result = entry->note_received(n, !filled && !core->broken);
+    if (result != IoResult::DONE) {
+        not_received(entry, result);
+        return;
+    }
+    note_received(entry, static_cast<size_t>(n), received->now);
+    if (filled)
+        core->bulk = BULK_READS;
+    core->needs_more = false;
+    if (!entry->save_input(received->block))
+        lack_memory(entry);
 }
 
 bool CommChannelMachine::has_unseen_input(const CommConnEntry *entry) {
@@ -119,7 +173,7 @@ CommChannelMachine::Step CommChannelMachine::read(CommConnEntry *entry, bool *he
         return REST;
     if (!begin_program(entry, here)) {
         if (!left && fresh && entry->comm->pool_->schedule)
-            read_ahead(entry, WORKER_BUFFER, nullptr); // those threads have no buffer
+            read_ahead(entry); // those threads have no buffer
         if (entry->state != CommConnEntry::C_CLOSING && (left || core->tell_finish || fresh))
             return QUEUED;
         entry->busy = false;
@@ -133,7 +187,7 @@ CommChannelMachine::Step CommChannelMachine::read(CommConnEntry *entry, bool *he
     }
     if (!left && fresh) {
         size_t size = WORKER_BUFFER;
-        if (receive(entry, buf, &size, nullptr) == IoResult::DONE) {
+        if (receive(entry, buf, &size) == IoResult::DONE) {
             if (entry->input_size() == 0) {
                 feed(entry, buf, size, nullptr);
                 return is_at_rest(entry) ? REST : AGAIN;
@@ -147,7 +201,7 @@ CommChannelMachine::Step CommChannelMachine::read(CommConnEntry *entry, bool *he
         }
     }
     if (left) { // nobody may free it while the program looks
-        CommInput *kept = entry->input;
+        weft_block *kept = entry->input;
         entry->input = nullptr;
         feed(entry, kept->bytes + kept->begin, kept->end - kept->begin, kept);
         return is_at_rest(entry) ? REST : AGAIN;
@@ -159,7 +213,8 @@ CommChannelMachine::Step CommChannelMachine::read(CommConnEntry *entry, bool *he
 }
 
 // Shows the program bytes, with nothing locked. `kept`: what they stand in, which is ours.
-void CommChannelMachine::feed(CommConnEntry *entry, const char *buf, size_t size, CommInput *kept) {
+void CommChannelMachine::feed(CommConnEntry *entry, const char *buf, size_t size,
+                              weft_block *kept) {
     CommChannelCore *core = entry->channel;
     size_t taken = size;
     core->was_paused = false;
@@ -184,11 +239,11 @@ void CommChannelMachine::feed(CommConnEntry *entry, const char *buf, size_t size
             metric_observe(METRIC_CHANNEL_TIME, ended - begun);
     }
     if (entry->state == CommConnEntry::C_CLOSING) {
-        CommInput::release(kept);
+        worker_give_block(kept);
         return;
     }
     if (result < 0 || taken > size) {
-        CommInput::release(kept);
+        worker_give_block(kept);
         end(entry, CCR_BAD_MESSAGE, result < 0 ? error : EBADMSG);
         return;
     }
@@ -206,7 +261,7 @@ void CommChannelMachine::feed(CommConnEntry *entry, const char *buf, size_t size
 }
 
 void CommChannelMachine::keep_rest(CommConnEntry *entry, const char *rest, size_t size,
-                                   CommInput *kept) {
+                                   weft_block *kept) {
     if (kept && size > 0) {
         kept->begin = kept->end - size;
         entry->input = kept;
@@ -214,13 +269,13 @@ void CommChannelMachine::keep_rest(CommConnEntry *entry, const char *rest, size_
     }
     if (!entry->save_input(rest, size))
         end(entry, CCR_NO_MEMORY, ENOMEM);
-    CommInput::release(kept);
+    worker_give_block(kept);
 }
 
 // The peer has ended its sending, and all before that was taken.
 void CommChannelMachine::finish(CommConnEntry *entry) {
     CommChannelCore *core = entry->channel;
-    CommInput *kept = entry->input;
+    weft_block *kept = entry->input;
     entry->input = nullptr;
     core->tell_finish = false;
     CommService *service = entry->service;
@@ -234,7 +289,7 @@ void CommChannelMachine::finish(CommConnEntry *entry) {
         if (result >= 0)
             core->channel->handle({CCE_FINISHED, CCR_COUNT, 0});
     }
-    CommInput::release(kept);
+    worker_give_block(kept);
     entry->set_lock();
     core->told_finish = true;
     core->in_message = false;

@@ -11,6 +11,7 @@
 
 namespace {
 
+constexpr size_t LATE_BYTES = 512;          // more leaves at once: to copy it would cost more
 constexpr int GATHER = 64;                  // pieces that one write takes
 constexpr size_t FLUSH_BYTES = 1024 * 1024; // in one go, so that one channel cannot keep a worker
 
@@ -95,9 +96,13 @@ void CommChannelMachine::moved(CommConnEntry *entry, size_t bytes) {
     if (bytes == 0)
         return;
     core->bytes_sent += bytes;
+    note_moved(entry);
+}
+
+void CommChannelMachine::note_moved(CommConnEntry *entry) {
     // The program answers what has just come: that moment is noted already.
     if (!entry->busy)
-        core->last_moved = entry->began = sys_now();
+        entry->channel->last_moved = entry->began = sys_now();
 }
 
 // So many bytes of the queue are with the system.
@@ -140,7 +145,8 @@ IoResult CommChannelMachine::flush_some(CommConnEntry *entry) {
 void CommChannelMachine::write(CommConnEntry *entry) {
     CommChannelCore *core = entry->channel;
     if (entry->state < CommConnEntry::C_OPEN || entry->state == CommConnEntry::C_CLOSING || !core ||
-        !entry->writable || (!core->queue.first && entry->link.held == 0) || core->broken)
+        !entry->writable || (!core->queue.first && entry->link.held == 0) || core->leaving ||
+        core->broken)
         return;
     entry->writable = false;
     if (entry->link.held > 0 && entry->link.ops->flush(&entry->link) < 0) {
@@ -215,13 +221,15 @@ bool CommChannelMachine::end_if_done(CommConnEntry *entry, CommCloseReason reaso
 // Our end: at once when nothing is queued, else behind it.
 void CommChannelMachine::end_sending(CommConnEntry *entry) {
     CommChannelCore *core = entry->channel;
+    send_late(entry);
     if (entry->state == CommConnEntry::C_OPEN || entry->state == CommConnEntry::C_PEER_CLOSED) {
         entry->set_state(CommConnEntry::C_DRAINING);
         core->last_sent = sys_now();
         entry->set_deadline(entry_min(
             entry->deadline, entry_after(core->last_sent, core->options().finish_timeout)));
     }
-    if (entry->state != CommConnEntry::C_DRAINING || core->queue.first || core->broken)
+    if (entry->state != CommConnEntry::C_DRAINING || core->queue.first || core->leaving ||
+        core->broken)
         return;
     if (entry->link.ops->finish(&entry->link) < 0) {
         end(entry, CCR_PEER_RESET, entry->link_error());
@@ -265,17 +273,152 @@ void CommChannelMachine::note_group(CommChannelCore *core) {
 
 int CommChannelMachine::send(CommChannelCore *core, const struct iovec *vectors, int count) {
     CommConnEntry *entry = core->entry;
-    size_t total = sum(vectors, count), sent = 0;
+    size_t total = sum(vectors, count);
+    entry->set_lock();
+    if (may_send(entry) && put_off(entry, vectors, count, total)) {
+        entry->unlock();
+        return 0;
+    }
+    send_late(entry);
+    int error = may_send(entry) ? send_now(entry, vectors, count, total) : ENOTCONN;
+    release_done(entry, core);
+    if (error)
+        errno = error;
+    return error ? -1 : 0;
+}
+
+// A callback's answer waits for those of the others of its batch, so that they leave one behind the
+// other (ADR 18).
+bool CommChannelMachine::put_off(CommConnEntry *entry, const struct iovec *vectors, int count,
+                                 size_t total) {
+    CommChannelCore *core = entry->channel;
+    size_t high = core->options().high_water;
+    if (!poller_may_put_off(entry) || (high > 0 && core->queued + total > high))
+        return false;
+    if (!core->late) {
+        if (total == 0 || total > LATE_BYTES || core->queue.first || core->leaving ||
+            entry->link.ops != &transport_plain || !poller_put_off(entry))
+            return false;
+        core->late = worker_take_block(); // without one, flush() finds nothing to do
+    }
+    weft_block *late = core->late;
+    if (!late || total > late->size - late->end)
+        return false;
+    for (int i = 0; i < count; i++) {
+        const char *from = static_cast<const char *>(vectors[i].iov_base);
+        std::copy_n(from, vectors[i].iov_len, late->bytes + late->end);
+        late->end += vectors[i].iov_len;
+    }
+    core->queued.store(late->end, std::memory_order_relaxed);
+    note_moved(entry);
+    return true;
+}
+
+void CommChannelMachine::send_late(CommConnEntry *entry) {
+    CommChannelCore *core = entry->channel;
+    if (!core || !core->late)
+        return;
+    weft_block *late = core->late;
+    core->late = nullptr;
+    core->queued = 0;
+    struct iovec vector = {late->bytes, late->end};
+    int error = send_now(entry, &vector, 1, late->end);
+    worker_give_block(late);
+    if (error == ENOMEM && entry->state != CommConnEntry::C_CLOSING)
+        end(entry, CCR_NO_MEMORY, ENOMEM); // the program was told that it is sent
+}
+
+// The same for a channel that is about to end, whatever comes of it.
+void CommChannelMachine::send_last_words(CommConnEntry *entry) {
+    CommChannelCore *core = entry->channel;
+    weft_block *late = core->late;
+    if (!late)
+        return;
+    core->late = nullptr;
+    struct iovec vector = {late->bytes, late->end};
+    int whole;
+    size_t sent;
+    (void)entry->put(&vector, 1, &whole, &sent);
+    core->bytes_sent += sent;
+    worker_give_block(late);
+}
+
+bool CommChannelMachine::on_flush(struct pollable *node, bool patient, weft_block **block) {
+    CommConnEntry *entry = static_cast<CommConnEntry *>(node);
+    *block = nullptr;
+    if (patient)
+        entry->set_lock();
+    else if (!sys_trylock(&entry->mutex))
+        return false;
+    CommChannelCore *core = is_channel(entry) ? entry->channel : nullptr;
+    if (core && core->late) {
+        *block = core->late;
+        core->late = nullptr;
+        core->leaving = true;
+    }
+    sys_unlock(&entry->mutex);
+    return true;
+}
+
+void CommChannelMachine::on_flushed(struct pollable *node, weft_block *block, ssize_t sent) {
+    CommConnEntry *entry = static_cast<CommConnEntry *>(node);
+    entry->set_lock();
+    CommChannelCore *core = entry->channel;
+    if (core && entry->state != CommConnEntry::C_CLOSING) {
+        core->leaving = false;
+        settle_late(entry, block, sent);
+        // What that leaves behind is released by the machine, where the program's code may run.
+        if (core->done.first || core->cut_wanted)
+            entry->want_job();
+    }
+    entry->unlock();
+    worker_give_block(block);
+}
+
+void CommChannelMachine::settle_late(CommConnEntry *entry, const weft_block *block, ssize_t sent) {
+    CommChannelCore *core = entry->channel;
+    size_t size = block->end, done = sent > 0 ? static_cast<size_t>(sent) : 0;
+    metric_add(METRIC_SENT_BYTES, done);
+    core->bytes_sent += done;
+    if (sent < 0 && sent != -EAGAIN) {
+        write_failed(entry, static_cast<int>(-sent));
+        return;
+    }
+    core->queued.store(core->queued.load(std::memory_order_relaxed) - done,
+                       std::memory_order_relaxed);
+    if (done == size && !core->queue.first) { // the usual case
+        if (entry->state == CommConnEntry::C_DRAINING || core->options().tell_written) {
+            written(entry);
+            wake(entry);
+        }
+        return;
+    }
+    if (done < size) {
+        struct iovec vector = {const_cast<char *>(block->bytes), size};
+        CommPiece *rest = copy_rest(&vector, 1, done);
+        if (!rest) { // the program was told that it is sent
+            end(entry, CCR_NO_MEMORY, ENOMEM);
+            return;
+        }
+        core->first_sent = 0;
+        core->queue.put_back(rest);
+    }
+    note_queue(entry);
+    entry->writable = true; // as far as is known
+    write(entry);
+    if (has_event(core))
+        wake(entry);
+}
+
+// Returns 0 or what is wrong.
+int CommChannelMachine::send_now(CommConnEntry *entry, const struct iovec *vectors, int count,
+                                 size_t total) {
+    CommChannelCore *core = entry->channel;
+    size_t sent = 0;
     struct iovec left[GATHER];
     int error = 0;
     IoResult result = IoResult::BLOCKED;
-    entry->set_lock();
-    if (!may_send(entry)) {
-        entry->unlock();
-        errno = ENOTCONN;
-        return -1;
-    }
-    if (!core->queue.first && entry->link.held == 0 && total > 0) {
+    if (!core->queue.first && !core->leaving && entry->link.held == 0 && total > 0) {
         int now = count < GATHER ? count : GATHER, whole;
         std::copy_n(vectors, now, left); // put() changes them
         result = entry->put(left, now, &whole, &sent);
@@ -294,10 +437,7 @@ int CommChannelMachine::send(CommChannelCore *core, const struct iovec *vectors,
     } else if (total > 0) {
         settle_sent(entry, result);
     }
-    release_done(entry, core);
-    if (error)
-        errno = error;
-    return error ? -1 : 0;
+    return error;
 }
 
 // All of it is with the system, or with the transport.
@@ -327,7 +467,7 @@ void CommChannelMachine::queue(CommConnEntry *entry, CommPiece *piece, size_t se
     if (result == IoResult::DONE) { // there are more pieces than one write takes
         entry->writable = true;
         entry->want_job();
-    } else if (first) {
+    } else if (first && !core->leaving) {
         entry->writable = false;
         entry->await_room();
     }
@@ -339,8 +479,9 @@ int CommChannelMachine::send(CommChannelCore *core, CommPiece *pieces) {
     CommConnEntry *entry = core->entry;
     int error = 0;
     entry->set_lock();
+    send_late(entry);
     bool legal = may_send(entry);
-    bool first = !core->queue.first && entry->link.held == 0;
+    bool first = !core->queue.first && !core->leaving && entry->link.held == 0;
     PieceQueue *queue = legal ? &core->queue : &core->done;
     for (CommPiece *next; pieces; pieces = next) {
         next = pieces->next;

@@ -46,8 +46,15 @@ metric how_it_failed(int state, int error) {
 
 } // namespace
 
-const struct pollable_ops CommClientMachine::ops = {nullptr, on_event, on_release,
-                                                    CommConnEntry::on_abort};
+const struct pollable_ops CommClientMachine::ops = {
+    .event = on_event,
+    .ahead = nullptr,
+    .received = nullptr,
+    .flush = nullptr,
+    .flushed = nullptr,
+    .release = on_release,
+    .abort = CommConnEntry::on_abort,
+};
 
 void CommClientMachine::on_event(struct pollable *node, uint32_t events) {
     CommConnEntry *entry = static_cast<CommConnEntry *>(node);

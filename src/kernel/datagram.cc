@@ -187,8 +187,15 @@ void CommDatagramSocket::can_write() {
         renew_interest();
 }
 
-const struct pollable_ops CommServerMachine::datagram_ops = {nullptr, on_event, on_datagram_release,
-                                                             CommConnEntry::on_abort};
+const struct pollable_ops CommServerMachine::datagram_ops = {
+    .event = on_event,
+    .ahead = nullptr,
+    .received = nullptr,
+    .flush = nullptr,
+    .flushed = nullptr,
+    .release = on_datagram_release,
+    .abort = CommConnEntry::on_abort,
+};
 
 void CommServerMachine::on_datagram_release(struct pollable *node) {
     CommDatagramEntry *entry = static_cast<CommDatagramEntry *>(static_cast<CommConnEntry *>(node));

@@ -279,12 +279,16 @@ IoResult CommConnEntry::take(const struct transport *ops_in, char *buf, size_t *
         *size = 0;
         return IoResult::DONE;
     }
+    *size = n > 0 ? static_cast<size_t>(n) : *size;
+    return note_received(n, drained);
+}
+
+IoResult CommConnEntry::note_received(ssize_t n, bool drained) {
     if (n > 0) {
         // A short read ends the data, unless an end of the stream stands behind it.
         if (drained && !hangup)
             readable = false;
-        *size = static_cast<size_t>(n);
-        metric_add(METRIC_RECEIVED_BYTES, *size);
+        metric_add(METRIC_RECEIVED_BYTES, static_cast<size_t>(n));
         return IoResult::DONE;
     }
     readable = false;
@@ -425,28 +429,6 @@ void CommConnEntry::drop_output() {
     output = nullptr;
 }
 
-constexpr size_t BLOCK_ROOM = WORKER_BLOCK - sizeof(CommInput);
-
-CommInput *CommInput::resize(CommInput *old, size_t size) {
-    size = std::max(size, BLOCK_ROOM);
-    void *made =
-        !old && size == BLOCK_ROOM ? worker_take_block() : realloc(old, sizeof(CommInput) + size);
-    if (!made)
-        return nullptr;
-    CommInput *input = static_cast<CommInput *>(made);
-    if (!old)
-        input->begin = input->end = 0;
-    input->size = size;
-    return input;
-}
-
-void CommInput::release(CommInput *input) {
-    if (input && input->size == BLOCK_ROOM)
-        worker_give_block(input);
-    else
-        free(input);
-}
-
 bool CommConnEntry::save_input(const char *bytes, size_t size) {
     if (size == 0)
         return true;
@@ -457,7 +439,7 @@ bool CommConnEntry::save_input(const char *bytes, size_t size) {
     }
     size_t used = input_size();
     if (!input || input->size - used < size) {
-        CommInput *grown = CommInput::resize(input, used + size);
+        weft_block *grown = worker_grow_block(input, used + size);
         if (!grown) {
             metric_inc(METRIC_NO_MEMORY);
             return false;
@@ -469,8 +451,18 @@ bool CommConnEntry::save_input(const char *bytes, size_t size) {
     return true;
 }
 
+bool CommConnEntry::save_input(weft_block *block) {
+    if (!input) {
+        input = block;
+        return true;
+    }
+    bool saved = save_input(block->bytes + block->begin, block->end - block->begin);
+    worker_give_block(block);
+    return saved;
+}
+
 void CommConnEntry::drop_input() {
-    CommInput::release(input);
+    worker_give_block(input);
     input = nullptr;
 }
 

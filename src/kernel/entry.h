@@ -52,18 +52,6 @@ struct CommOutput {
     struct iovec vectors[1];
 };
 
-// Received bytes that no session has taken yet. Those of the usual size are a worker's block.
-struct CommInput {
-    size_t size;
-    size_t begin;
-    size_t end;
-    char bytes[1];
-
-    // NULL without memory; `old` is as it was then.
-    static CommInput *resize(CommInput *old, size_t size);
-    static void release(CommInput *input); // NULL is no input
-};
-
 // A session that has come to an end (or to its turn to reply), to be handled once the lock is let
 // go.
 struct CommOutcome {
@@ -132,6 +120,8 @@ public:
     // Reads into `buf`; *size is how much came. DONE, BLOCKED, ENDED at FIN, FAILED with errno.
     // Updates `readable`.
     IoResult receive(char *buf, size_t *size);
+    // The same, of what was received already: `n` as of recv(), with errno.
+    IoResult note_received(ssize_t n, bool drained);
     // Reads what nobody will see: the bytes as they are on the wire.
     IoResult discard(char *buf, size_t *size);
     // Writes as much as the socket takes: DONE, BLOCKED, FAILED with errno. *done counts whole
@@ -151,6 +141,7 @@ public:
     IoResult handshake(bool (*prepare)(CommConnEntry *)) WEFT_TSA(requires_capability(mutex));
     size_t input_size() const { return input ? input->end - input->begin : 0; }
     bool save_input(const char *bytes, size_t size);
+    bool save_input(weft_block *block); // which is the entry's from here on
     void drop_input();
 
     // Without the lock: gives a session's message bytes until it is complete, refuses (-1), or has
@@ -228,7 +219,7 @@ public:
         CommSession *session;
         struct CommChannelCore *channel; // in the states of the channel machine
     };
-    CommInput *input;
+    weft_block *input; // received bytes that no session has taken yet
     job_site *site;
     uint64_t began; // the message, the idle time, or the lingering
     long long seq;  // sessions that were before the present one
@@ -463,7 +454,6 @@ private:
         WEFT_TSA(requires_capability(entry->mutex));
     static void set_receive_deadline(CommConnEntry *entry, uint64_t now)
         WEFT_TSA(requires_capability(entry->mutex));
-    static void *const *on_ahead(struct pollable *node, uint32_t events, uint64_t now);
     static void on_event(struct pollable *node, uint32_t events);
     static void on_release(struct pollable *node);
     static void on_datagram_release(struct pollable *node);

@@ -84,7 +84,15 @@ private:
     IOList asks_; // canceled, and the ring not yet told
 };
 
-const struct pollable_ops IOUringLane::OPS = {nullptr, event, release, abort};
+const struct pollable_ops IOUringLane::OPS = {
+    .event = event,
+    .ahead = nullptr,
+    .received = nullptr,
+    .flush = nullptr,
+    .flushed = nullptr,
+    .release = release,
+    .abort = abort,
+};
 
 IOUringLane::IOUringLane(struct weft_poller *home) : home_(home) {
     flush_msg_.run = flush_ordered;

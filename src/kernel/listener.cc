@@ -33,7 +33,15 @@ bool is_bound(int fd) {
 
 } // namespace
 
-const struct pollable_ops CommListener::ops = {nullptr, on_event, on_release, on_abort};
+const struct pollable_ops CommListener::ops = {
+    .event = on_event,
+    .ahead = nullptr,
+    .received = nullptr,
+    .flush = nullptr,
+    .flushed = nullptr,
+    .release = on_release,
+    .abort = on_abort,
+};
 
 CommListener::CommListener(Communicator *comm, CommService *service, int fd_in, bool own,
                            struct weft_poller *home)

@@ -10,9 +10,12 @@
 // - `lease`, `inbox`, `asleep`: any thread, atomically.
 // - everything else: only while HELD, by the driver, or inside an order passed to poller_do().
 //
+// A batch of events is gone through three times: the poller receives from all nodes that have it
+// so, then each event is worked on, then what the program sent meanwhile goes out (ADR 17, 18).
+//
 // Always holds: an event names slot and generation, never a pointer, so an event that outlived its
-// descriptor finds nothing. The ready list and the batch live here, not with the worker, so a relay
-// loses nothing of them.
+// descriptor finds nothing. The ready list, the batch and what was put off live here, not with the
+// worker, so a relay loses nothing of them.
 #ifndef WEFT_SRC_KERNEL_POLLER_H
 #define WEFT_SRC_KERNEL_POLLER_H
 
@@ -33,16 +36,42 @@ enum { POLLER_BATCH = 16, POLLER_NO_SLOT = -1 };
 // How much of a node, and of what it has beside it, is fetched ahead: neither may be smaller.
 enum { POLLER_NODE_BYTES = 144, POLLER_BESIDE_BYTES = 128 };
 
+// Bytes that were received and not taken yet, or wait to be sent. Memory of malloc().
+struct weft_block {
+    size_t size; // room for bytes
+    size_t begin, end;
+    char bytes[1];
+};
+
+// What the poller has received for a node.
+struct poll_received {
+    uint32_t events;          // that were reported
+    int result;               // bytes, 0 at the peer's end, or a negative errno
+    struct weft_block *block; // what the bytes stand in; NULL if there are none
+    uint64_t now;             // when
+};
+
 struct pollable_ops {
-    // Optional. Something happened on several descriptors, and this is one of them: reads what has
-    // come, so that `event`, which is told of no events then, only has to work on it. Called by the
-    // driver inside the poller, before the first `event`, and never waits. NULL when it did
-    // nothing, else the head of what `event` touches beside the node: a pointer to a third object,
-    // which it touches, too. Both stay where they are as long as the node is registered.
-    void *const *(*ahead)(struct pollable *node, uint32_t events, uint64_t now);
     // Something happened on the descriptor. Called by the driver with the lease OUT and a reference
     // held.
     void (*event)(struct pollable *node, uint32_t events);
+    // Optional, with `received`. Something happened on several descriptors, and this is one of
+    // them: shall the poller receive for it, from a plain stream socket? If so nobody else may
+    // until `received`. Called by the driver inside the poller, before the first is worked on, and
+    // never waits. NULL when not, else the head of what `event` touches beside the node: a pointer
+    // to a third object, which it touches, too. Both stay where they are as long as the node is
+    // registered.
+    void *const *(*ahead)(struct pollable *node, uint32_t events);
+    // Called likewise, once the poller has received for all of them. The block is the node's. What
+    // it was told is kept for `event`, which is then called with no events.
+    void (*received)(struct pollable *node, const struct poll_received *received);
+    // Of nodes that call poller_put_off(): what is to be sent now, on a plain stream socket, into
+    // `*block`; NULL if there is nothing any more. False when that would have to be waited for,
+    // which it may if `patient`. Called by the driver inside the poller.
+    bool (*flush)(struct pollable *node, bool patient, struct weft_block **block);
+    // Called likewise behind each `flush` that gave something: how many bytes of it are sent, or a
+    // negative errno. The block is the node's again. Runs none of the program's code.
+    void (*flushed)(struct pollable *node, struct weft_block *block, ssize_t sent);
     // The last reference is gone: free the object. Any thread; may run the program's deleters.
     void (*release)(struct pollable *node);
     // The pool ends: close this descriptor and end what depends on it. Called by the driver inside
@@ -98,6 +127,8 @@ struct weft_poller {
     bool closing; // the pool ends: timers fire as disrupted
     struct weft_poller *next_orphan;
     struct epoll_event batch[POLLER_BATCH];
+    uint64_t put_off[POLLER_BATCH]; // names of nodes, as in events
+    int put_off_count;
     struct wheel wheel;
 };
 
@@ -146,14 +177,23 @@ static inline void poller_ready(struct weft_poller *poller, struct weft_job *job
 struct weft_job *poller_take_ready(struct weft_poller *poller);
 // Nothing of its own is left to do; what the event back end holds does not count.
 static inline bool poller_is_empty(const struct weft_poller *poller) {
-    return poller->batch_next >= poller->batch_count && poller->ready_count == 0 &&
-           !__atomic_load_n(&poller->inbox, __ATOMIC_SEQ_CST);
+    return poller->batch_next >= poller->batch_count && poller->put_off_count == 0 &&
+           poller->ready_count == 0 && !__atomic_load_n(&poller->inbox, __ATOMIC_SEQ_CST);
 }
 // The end: tells all descriptors and fires all timers; whatever comes to this poller afterwards
 // must end at once.
 void poller_close(struct weft_poller *poller);
 // Takes the next event of the batch; NULL when it was stale.
 struct pollable *poller_take_event(struct weft_poller *poller, uint32_t *events);
+// For code inside `event`, with the lease OUT: whether something of the node is better put off. Not
+// on another thread than its driver, in the only event of a batch, nor in callbacks that are not
+// quick.
+bool poller_may_put_off(const struct pollable *node);
+// Then: calls `flush` of the node when all of the batch was worked on, or when another takes the
+// poller over. False when one has, or when so many nodes wait already.
+bool poller_put_off(struct pollable *node);
+// The batch was worked on, or its driver changes.
+void poller_flush(struct weft_poller *poller);
 // Waits for events, at most until the next timer, and not at all while the ready list has work;
 // then runs the orders of expired timers and of the inbox.
 void poller_fetch(struct weft_poller *poller);

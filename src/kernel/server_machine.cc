@@ -45,8 +45,15 @@ bool is_between(const CommConnEntry *entry) {
 
 } // namespace
 
-const struct pollable_ops CommServerMachine::ops = {on_ahead, on_event, on_release,
-                                                    CommConnEntry::on_abort};
+const struct pollable_ops CommServerMachine::ops = {
+    .event = on_event,
+    .ahead = CommChannelMachine::on_ahead, // by now it may be a channel, here and below
+    .received = CommChannelMachine::on_received,
+    .flush = CommChannelMachine::on_flush,
+    .flushed = CommChannelMachine::on_flushed,
+    .release = on_release,
+    .abort = CommConnEntry::on_abort,
+};
 
 void CommPeer::set(CommConnEntry *owner_in, const struct sockaddr *from, socklen_t len) {
     room_ = {};
@@ -62,11 +69,7 @@ void CommServerMachine::on_event(struct pollable *node, uint32_t events) {
     CommConnEntry *entry = static_cast<CommConnEntry *>(node);
     entry->set_lock();
     entry->note(events);
-    entry->go_on(); // by now it may be a channel
-}
-
-void *const *CommServerMachine::on_ahead(struct pollable *node, uint32_t events, uint64_t now) {
-    return CommChannelMachine::ahead(static_cast<CommConnEntry *>(node), events, now);
+    entry->go_on();
 }
 
 // The last reference: the connection object goes first, then the service learns of it.

@@ -13,6 +13,7 @@
 enum {
     SITE_LONG_NS = 50000,
     SITE_SHORT_NS = 35000,
+    SITE_QUICK_NS = 25000, // with what it sends at once; up to here its batch may wait for it
     SITE_CLIP_NS = 200000,
     SITE_SAMPLE = 64,
     SITE_RELAYS = 8,
@@ -43,8 +44,11 @@ static void run_event(struct worker *worker, struct weft_poller *poller) {
     if (!node)
         return;
     pollable_ref(node);
+    worker->may_put_off = poller->batch_count > 1;
     lease_let_out(worker, poller, lease_next_epoch(poller));
+    sys_point(SYS_POINT_LEASE);
     node->ops->event(node, events);
+    worker->may_put_off = false;
     pollable_unref(node);
     sys_point(SYS_POINT_LEASE);
     if (worker->poller == poller)
@@ -53,6 +57,7 @@ static void run_event(struct worker *worker, struct weft_poller *poller) {
 
 static void run_job(struct worker *worker, struct weft_poller *poller, struct weft_job *job) {
     lease_let_out(worker, poller, lease_next_epoch(poller));
+    sys_point(SYS_POINT_LEASE);
     job->run(job);
     sys_point(SYS_POINT_LEASE);
     if (worker->poller == poller)
@@ -78,10 +83,13 @@ static struct weft_job *before_sleep(struct worker *worker) {
 static void drive(struct worker *worker, struct weft_poller *poller) {
     worker->poller = poller;
     poller->driver = worker;
+    poller_flush(poller); // what a robbed driver has left
     while (worker->poller == poller) {
         struct weft_job *job;
         if (poller->batch_next < poller->batch_count) {
             run_event(worker, poller);
+        } else if (poller->put_off_count > 0) {
+            poller_flush(poller);
         } else if ((job = poller_take_ready(poller)) != NULL) {
             run_job(worker, poller, job);
         } else if (poller->ready_count == 0 && (job = before_sleep(worker)) != NULL) {
@@ -174,6 +182,8 @@ void job_site_begin(const struct job_site *site, struct site_probe *probe) {
     struct worker *worker = sys_self();
     probe->poller = worker ? worker->poller : NULL;
     probe->begin = probe->end = 0;
+    if (worker && __atomic_load_n(&site->mean_ns, __ATOMIC_RELAXED) > SITE_QUICK_NS)
+        worker->may_put_off = false;
     if (!worker || __builtin_expect(worker->untimed-- != 0 && worker->doubt != site, 1))
         return;
     probe->asked = worker->doubt == site;
@@ -305,19 +315,37 @@ char *worker_buffer(void) {
     return worker ? worker->buffer : NULL;
 }
 
-void *worker_take_block(void) {
+struct weft_block *worker_take_block(void) {
     struct worker *worker = sys_self();
     if (worker && worker->spares > 0)
         return worker->spare[--worker->spares];
-    return malloc(WORKER_BLOCK);
+    struct weft_block *block = malloc(WORKER_BLOCK);
+    if (block)
+        *block = (struct weft_block){.size = WORKER_BLOCK_ROOM};
+    return block;
 }
 
-void worker_give_block(void *block) {
+struct weft_block *worker_grow_block(struct weft_block *old, size_t size) {
+    if (!old && size <= WORKER_BLOCK_ROOM)
+        return worker_take_block();
+    struct weft_block *block = realloc(old, WORKER_BLOCK - WORKER_BLOCK_ROOM + size);
+    if (!block)
+        return NULL;
+    block->size = size;
+    if (!old)
+        block->begin = block->end = 0;
+    return block;
+}
+
+void worker_give_block(struct weft_block *block) {
     struct worker *worker = sys_self();
-    if (worker && worker->spares < WORKER_SPARES && !WEFT_SANITIZED)
-        worker->spare[worker->spares++] = block;
-    else
+    if (!block || block->size != WORKER_BLOCK_ROOM || WEFT_SANITIZED || !worker ||
+        worker->spares == WORKER_SPARES) {
         free(block);
+        return;
+    }
+    block->begin = block->end = 0;
+    worker->spare[worker->spares++] = block;
 }
 
 int worker_wait_begin(void) {
@@ -330,6 +358,7 @@ int worker_wait_begin(void) {
     metric_inc(METRIC_WAITING_WORKERS);
     struct weft_poller *poller = worker->poller;
     if (poller && worker->out && lease_take_back(worker, poller)) {
+        poller_flush(poller); // the wait may be for what it brings about
         worker->poller = NULL;
         pool_give_away(poller);
     }

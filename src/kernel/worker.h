@@ -23,6 +23,8 @@
 #ifndef WEFT_SRC_KERNEL_WORKER_H
 #define WEFT_SRC_KERNEL_WORKER_H
 
+#include <stddef.h>
+
 #include "kernel/poller.h"
 
 #ifdef __cplusplus
@@ -33,7 +35,8 @@ enum {
     WORKER_BUFFER = 64 * 1024,
     WORKER_MAX_DEPTH = 32,
     WORKER_BLOCK = 1024,
-    WORKER_SPARES = POLLER_BATCH
+    WORKER_BLOCK_ROOM = WORKER_BLOCK - offsetof(struct weft_block, bytes),
+    WORKER_SPARES = 2 * POLLER_BATCH // what is received ahead and what is put off
 };
 
 // How completions of a service or target are run.
@@ -71,6 +74,7 @@ struct worker {
     uint64_t epoch;   // under which it let the lease out
     bool out;         // true exactly when the lease was let out and it has not found itself robbed
     bool permit;      // holds a permit
+    bool may_put_off; // the event it works on is one of several, and its callbacks are quick
     uint32_t untimed; // calls of sites to go until one is timed
     // The site whose last timed call was long, or only had lost its processor: its next is timed
     // too.
@@ -82,8 +86,8 @@ struct worker {
     struct worker *next_idle;
     struct worker *next; // all workers of the pool
     struct sys_thread thread;
-    char *buffer;               // WORKER_BUFFER bytes to read into
-    void *spare[WORKER_SPARES]; // blocks that wait to be used again
+    char *buffer;                            // WORKER_BUFFER bytes to read into
+    struct weft_block *spare[WORKER_SPARES]; // empty ones that wait to be used again
     unsigned spares;
 };
 
@@ -195,10 +199,12 @@ void worker_wait_end(int cookie);
 
 // The buffer of the calling worker, NULL on other threads.
 char *worker_buffer(void);
-// WORKER_BLOCK bytes of malloc(), for what is received ahead and gone soon. Any thread; a worker
-// keeps some of those it gives back, since so many at a time are more than malloc() keeps at hand.
-void *worker_take_block(void);
-void worker_give_block(void *block);
+// An empty block, of WORKER_BLOCK bytes in all; NULL without memory. Any thread; a worker keeps
+// some of those it gives back, since so many at a time are more than malloc() keeps at hand.
+struct weft_block *worker_take_block(void);
+// `old` with room for so many bytes, or a new one. NULL without memory, and `old` is as it was.
+struct weft_block *worker_grow_block(struct weft_block *old, size_t size);
+void worker_give_block(struct weft_block *block); // NULL is no block
 
 static inline void worker_turn(struct worker *worker) {
     a32_store(&worker->turn, worker->turn + 1);

@@ -18,6 +18,8 @@ void check_writing(const CommConnEntry *e, const CommChannelCore *core, const St
         sum += p->size;
     if (core->queue.first)
         sum -= core->first_sent;
+    if (core->late || core->leaving)
+        world->fail("quiet, but what a channel (%d) has put off was not sent", e->fd);
     if (sum != core->queued || core->counted != core->queued)
         world->fail("quiet, but %zu bytes of a channel (%d) are queued, %zu noted, %zu counted",
                     sum, e->fd, core->queued.load(), core->counted);

@@ -75,6 +75,8 @@ int Chat::receive(const char *buf, size_t *size) {
     left_.assign(buf + taken, given - taken);
     for (; before < reader_.records; before++)
         this->count_message();
+    while (talk_->answers && rng.percent(60))
+        this->say(rng.spread(0, 300));
     while (rng.percent(30))
         this->act();
     unsigned changes = changes_;
@@ -276,13 +278,13 @@ int Chat::send_somehow(const std::string &bytes) {
     return this->send(vectors.data(), static_cast<int>(vectors.size()));
 }
 
-void Chat::say() {
-    Random &rng = world->rng;
+void Chat::say() { this->say(world->rng.spread(0, world->rng.percent(10) ? 60000 : 1500)); }
+
+void Chat::say(size_t size) {
     uint32_t from = world->current()->id;
     Ledger::Line &line = ledger->lines[from];
     uint32_t number = line.good + 1;
-    std::string bytes =
-        make_record(SAID, key, from, number, rng.spread(0, rng.percent(10) ? 60000 : 1500));
+    std::string bytes = make_record(SAID, key, from, number, size);
     bool refused = refuses_ || closed;
     bool early = this->get_id() == 0;
     line.most = std::max(line.most, number);

@@ -17,14 +17,15 @@ public:
           key_(program->talk->make_key()), ledger_(program->talk->find_ledger(key_)) {}
 
     std::string next() {
-        Random &rng = world->rng;
-        Ledger::Line &line = ledger_->lines[0];
-        line.most++;
-        return make_record(SAID, key_, 0, line.most, rng.spread(0, rng.percent(10) ? 60000 : 1500));
+        return this->next(world->rng.spread(0, world->rng.percent(10) ? 60000 : 1500));
+    }
+    std::string next(size_t size) {
+        return make_record(SAID, key_, 0, ++ledger_->lines[0].most, size);
     }
     void sent() { ledger_->lines[0].good = ledger_->lines[0].most; }
-    bool say() {
-        if (!peer_->write(this->next(), 1 * MS))
+    bool say() { return this->say(this->next()); }
+    bool say(const std::string &record) {
+        if (!peer_->write(record, 1 * MS))
             return false;
         this->sent();
         return true;
@@ -54,6 +55,19 @@ public:
                 return;
             if (rng.percent(40))
                 world->nap(rng.spread(1 * US, rng.percent(10) ? 3 * SEC : 20 * MS));
+        }
+        this->end(static_cast<PeerEnd>(rng.below(program_->polite ? 2 : PEER_ENDS)));
+    }
+
+    // Says little, at the moments at which others do.
+    void sing() {
+        Random &rng = world->rng;
+        for (int i = rng.number(2, 20); i > 0; i--) {
+            world->nap(10 * MS - world->now % (10 * MS));
+            if (rng.percent(80) && !this->say(this->next(rng.spread(0, 200))))
+                return;
+            if (rng.percent(50) && !this->hear(false))
+                return;
         }
         this->end(static_cast<PeerEnd>(rng.below(program_->polite ? 2 : PEER_ENDS)));
     }
@@ -124,10 +138,10 @@ bool upgrade(Partner *partner, Peer *peer) {
 
 } // namespace
 
-void spawn_channel_peer(Program *program, Server *server, bool upgrades) {
+void spawn_channel_peer(Program *program, Server *server, bool upgrades, bool chorus) {
     uint16_t port = server->port();
     bool secure = server->is_secure();
-    world->spawn("partner", [program, port, secure, upgrades]() {
+    world->spawn("partner", [program, port, secure, upgrades, chorus]() {
         auto stream = std::make_shared<Stream>();
         Peer peer(stream);
         net->connect(stream, port);
@@ -136,7 +150,11 @@ void spawn_channel_peer(Program *program, Server *server, bool upgrades) {
         if (secure && !shake_hands(program, &peer))
             return;
         Partner partner(program, &peer);
-        if (!upgrades || upgrade(&partner, &peer))
+        if (upgrades && !upgrade(&partner, &peer))
+            return;
+        if (chorus)
+            partner.sing();
+        else
             partner.talk();
     });
 }
@@ -154,8 +172,11 @@ void Program::spawn_peer(Server *server) {
     bool upgrade = !server->channels && world->rng.percent(40);
     if (server->datagrams)
         spawn_datagram_peer(this, server);
+    else if (server->channels && world->rng.percent(60))
+        for (int i = world->rng.number(3, 12); i > 0; i--)
+            spawn_channel_peer(this, server, false, true);
     else if (server->channels || upgrade)
-        spawn_channel_peer(this, server, upgrade);
+        spawn_channel_peer(this, server, upgrade, false);
     else
         spawn_client_peer(this, server);
 }

@@ -82,7 +82,7 @@ void Lounge::leave() {
     world->wake(this, 100);
 }
 
-Talk::Talk(Program *program_in) : program(program_in) {}
+Talk::Talk(Program *program_in) : program(program_in), answers(world->rng.percent(50)) {}
 
 Talk::~Talk() {}
 
@@ -90,7 +90,7 @@ CommChannelOptions Talk::draw_options() {
     Random &rng = world->rng;
     bool polite = program->polite;
     CommChannelOptions o;
-    o.high_water = rng.percent(30) ? 0 : rng.spread(1, 100000);
+    o.high_water = rng.percent(50) ? 0 : rng.spread(1, 100000);
     o.low_water = rng.below(o.high_water + 1);
     o.half_open = rng.percent(40);
     o.tell_written = rng.percent(40);

@@ -99,6 +99,7 @@ public:
     // Something that a program may do with a channel, at any time.
     void act();
     void say();
+    void say(size_t size);
     void end_sending();
     void pause(bool stop);
     // Whatever is asked of it, it must refuse.
@@ -181,8 +182,9 @@ public:
     void hold(Chat *chat);
 
     Program *const program;
-    long alive = 0; // channels
-    long open = 0;  // between their first event and the last
+    long alive = 0;     // channels
+    long open = 0;      // between their first event and the last
+    const bool answers; // what is heard, with little
     std::deque<uint64_t> ids;
     std::set<uint64_t> all_ids;
     std::vector<std::shared_ptr<Listener>> raw;
@@ -207,7 +209,7 @@ private:
 };
 
 // channel_peers.cc: one that speaks with a channel, at once or behind a request that asks for it.
-void spawn_channel_peer(Program *program, Server *server, bool upgrade);
+void spawn_channel_peer(Program *program, Server *server, bool upgrade, bool chorus);
 std::shared_ptr<Listener> spawn_channel_listener(Program *program, bool secure);
 
 // channel_checks.cc

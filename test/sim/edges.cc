@@ -96,6 +96,8 @@ void REAL(LEAVE)(wf::Guard *guard, const struct sockaddr *addr, socklen_t len);
 void WRAP(LEAVE)(wf::Guard *guard, const struct sockaddr *addr, socklen_t len);
 int __real_poller_modify(struct weft_poller *poller, struct pollable *node, uint32_t events);
 int __wrap_poller_modify(struct weft_poller *poller, struct pollable *node, uint32_t events);
+void __real_poller_flush(struct weft_poller *poller);
+void __wrap_poller_flush(struct weft_poller *poller);
 void __real_pool_call_for_queue(struct mpoller *pool);
 void __wrap_pool_call_for_queue(struct mpoller *pool);
 void __real_mpoller_stop(struct mpoller *pool);
@@ -133,6 +135,15 @@ int __wrap_poller_modify(struct weft_poller *poller, struct pollable *node, uint
     if (world->planted(sim::FORGET_WRITE) && (events & EPOLLOUT))
         return 0;
     return __real_poller_modify(poller, node, events);
+}
+
+void __wrap_poller_flush(struct weft_poller *poller) {
+    if (poller->put_off_count > 0)
+        world->trace("%d connections send what was put off", poller->put_off_count);
+    // Planted: one of them is forgotten.
+    if (world->planted(sim::FORGET_PUT_OFF) && poller->put_off_count > 1)
+        poller->put_off_count--;
+    __real_poller_flush(poller);
 }
 
 void __wrap_pool_call_for_queue(struct mpoller *pool) {

@@ -12,7 +12,10 @@ Net *net;
 
 namespace {
 
-Time delay() { return world->rng.spread(1 * US, world->tuning.delay_most); }
+Time delay() {
+    Time time = world->rng.spread(1 * US, world->tuning.delay_most), tact = world->tuning.tact;
+    return tact ? time + tact - (world->now + time) % tact : time;
+}
 
 } // namespace
 

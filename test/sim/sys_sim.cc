@@ -317,7 +317,8 @@ int sys_epoll_wait(int epfd, struct epoll_event *events, int max, uint64_t timeo
     if (n == 0 && timeout_ns != 0) {
         if (drawn_error(world->tuning.interrupted, {EINTR}))
             return -1;
-        world->wait(epoll.get(), until);
+        if (world->wait(epoll.get(), until) && world->rng.ppm(world->tuning.late_look))
+            world->stall(world->rng.spread(50 * sim::US, 10 * sim::MS));
         n = epoll->fetch(events, max);
     }
     if (n > 0)

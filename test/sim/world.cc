@@ -27,7 +27,8 @@ const char *plant_name(Plant plant) {
         "skip-queue",    "lose-input",    "read-ahead", "deaf-handshake", "lose-cancel",
         "lose-deadline", "lose-grant",    "keep-timer", "keep-datagram",  "keep-pause",
         "lose-backlog",  "admit-refused", "lose-place", "eat-peeked",     "keep-sleeping",
-        "release-twice", "lose-piece",    "tell-late",  "lose-handover",  "swap-broadcasts"};
+        "release-twice", "lose-piece",    "tell-late",  "lose-handover",  "swap-broadcasts",
+        "forget-put-off"};
     return names[plant];
 }
 
@@ -58,6 +59,7 @@ void World::draw_tuning() {
     t.full_write = rng.pick(often) / 4;
     t.interrupted = rng.pick(rare);
     t.early_wake = rng.pick(rare);
+    t.late_look = rng.percent(60) ? 700000 : 0;
     t.alloc_error = rng.pick(rare);
     t.accept_error = rng.pick(rare);
     t.socket_error = rng.pick(rare);
@@ -68,6 +70,7 @@ void World::draw_tuning() {
     t.session_error = rng.pick(rare);
     t.lost_link = rng.pick(often);
     t.delay_most = rng.spread(10 * US, 5 * MS);
+    t.tact = rng.percent(50) ? 2 * MS : 0;
     t.window_least = rng.spread(256, 4096);
     t.window_most = rng.spread(t.window_least, 65536);
     t.fd_limit = rng.percent(15) ? static_cast<unsigned>(rng.between(14, 30)) : 1000;

@@ -57,6 +57,7 @@ enum Plant {
     TELL_LATE,
     LOSE_HANDOVER,
     SWAP_BROADCASTS,
+    FORGET_PUT_OFF,
     PLANT_COUNT
 };
 const char *plant_name(Plant plant);
@@ -68,10 +69,12 @@ struct Tuning {
     Time stall_most;
     Time point_cost;
     unsigned short_write, full_write, interrupted, early_wake;
+    unsigned late_look; // whoever waits for events wakes when there are more
     unsigned alloc_error, accept_error, socket_error, connect_error, control_error, thread_error,
         conn_error, session_error;
     unsigned lost_link; // per connection: it breaks at some moment
     Time delay_most;    // of the network
+    Time tact;          // arrivals are at its multiples, many at the same time; 0: whenever
     size_t window_least, window_most;
     unsigned fd_limit;
     bool membarrier;

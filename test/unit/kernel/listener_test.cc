@@ -68,7 +68,15 @@ private:
     }
     static void event(pollable *node, uint32_t) { static_cast<Voice *>(node)->owner->heard_++; }
     static void nothing(pollable *) {}
-    static constexpr pollable_ops OPS = {nullptr, event, nothing, nothing};
+    static constexpr pollable_ops OPS = {
+        .event = event,
+        .ahead = nullptr,
+        .received = nullptr,
+        .flush = nullptr,
+        .flushed = nullptr,
+        .release = nothing,
+        .abort = nothing,
+    };
 
     weft_poller *poller_;
     std::array<Voice, COUNT> voices_{};
