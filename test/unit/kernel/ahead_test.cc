@@ -53,6 +53,25 @@ TEST_F(Talk, AllHaveBeenReadWhenTheFirstIsTold) {
     EXPECT_EQ(heard(), same_of_all("word"));
 }
 
+// A break that was found behind bytes which nobody has seen would take them along.
+TEST_F(Talk, NothingIsReadBehindWhatNobodyHasSeen) {
+    std::atomic<bool> first{true};
+    std::atomic<size_t> refused{0};
+    on_bytes = [&](Speaker *speaker, const std::string &bytes) {
+        if (first.exchange(false)) {
+            for (Speaker *other : speakers_) {
+                struct pollable *node = entry_of(other);
+                if (other != speaker && !node->ops->ahead(node, EPOLLIN))
+                    refused++;
+            }
+        }
+        return bytes.size();
+    };
+    speak("word");
+    ASSERT_TRUE(wait_heard(4 * COUNT));
+    EXPECT_EQ(refused, COUNT - 1);
+}
+
 // It waits in the channel, and is shown once.
 TEST_F(Talk, WhoIsStoppedMeanwhileIsToldLater) {
     std::atomic<Speaker *> first{nullptr};
