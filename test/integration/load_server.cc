@@ -81,10 +81,10 @@ void Servers::serve(WFHttpTask *task) {
         *series_of(task) << WFTaskFactory::create_timer_task(0, kSlowNs, nullptr);
 }
 
-// Connections, and bytes of memory.
+// Connections, bytes of memory, and descriptors.
 std::string Servers::state() const {
     return std::to_string(plain.get_conn_count() + tls.get_conn_count()) + " " +
-           std::to_string(allocated_bytes());
+           std::to_string(allocated_bytes()) + " " + std::to_string(open_descriptors());
 }
 
 } // namespace

@@ -7,6 +7,7 @@
 #ifndef WEFT_TEST_INTEGRATION_SOAK_H
 #define WEFT_TEST_INTEGRATION_SOAK_H
 
+#include <dirent.h>
 #include <malloc.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -30,6 +31,17 @@ inline size_t allocated_bytes() { return __sanitizer_get_current_allocated_bytes
 #else
 inline size_t allocated_bytes() { return mallinfo2().uordblks + mallinfo2().hblkhd; }
 #endif
+
+// Of this process, with the one that it looks through.
+inline long open_descriptors() {
+    DIR *dir = opendir("/proc/self/fd");
+    long count = 0;
+    for (const dirent *entry = dir ? readdir(dir) : nullptr; entry; entry = readdir(dir))
+        count += entry->d_name[0] != '.' ? 1 : 0;
+    if (dir)
+        closedir(dir);
+    return count;
+}
 
 inline std::chrono::seconds soak_time(int otherwise) {
     const char *text = getenv("WEFT_SOAK_SECONDS");
