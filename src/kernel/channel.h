@@ -268,6 +268,7 @@ private:
         WEFT_TSA(requires_capability(entry->mutex));
     static void send_last_words(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
     static void send_late(CommConnEntry *entry) WEFT_TSA(requires_capability(entry->mutex));
+    static void drop_queue(CommChannelCore *core);
     static void settle_late(CommConnEntry *entry, const weft_block *block, ssize_t sent)
         WEFT_TSA(requires_capability(entry->mutex));
     static void settle_sent(CommConnEntry *entry, IoResult result)

@@ -492,9 +492,8 @@ void CommChannelMachine::end(CommConnEntry *entry, CommCloseReason reason, int e
         core->error = error ? error : core->error ? core->error : error_of(reason);
         core->halted = true;
         send_last_words(entry);
-        core->done.append_all(&core->queue);
-        core->queued = 0;
-        note_group(core);
+        if (!core->leaving) // else once that has left
+            drop_queue(core);
     }
     entry->begin_close(CommConnEntry::C_CLOSING);
 }

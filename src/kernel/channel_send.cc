@@ -363,30 +363,42 @@ bool CommChannelMachine::on_flush(struct pollable *node, bool patient, weft_bloc
 void CommChannelMachine::on_flushed(struct pollable *node, weft_block *block, ssize_t sent) {
     CommConnEntry *entry = static_cast<CommConnEntry *>(node);
     entry->set_lock();
-    CommChannelCore *core = entry->channel;
-    if (core && entry->state != CommConnEntry::C_CLOSING) {
-        core->leaving = false;
+    CommChannelCore *core = entry->channel; // still: no order has run since flush
+    size_t done = sent > 0 ? static_cast<size_t>(sent) : 0;
+    metric_add(METRIC_SENT_BYTES, done);
+    core->bytes_sent += done;
+    core->leaving = false;
+    if (entry->state != CommConnEntry::C_CLOSING) {
         settle_late(entry, block, sent);
-        // What that leaves behind is released by the machine, where the program's code may run.
-        if (core->done.first || core->cut_wanted)
-            entry->want_job();
+    } else {
+        if (done == block->end && core->queue.first) // queued for our sake; the descriptor is open
+            (void)flush_some(entry);
+        drop_queue(core);
     }
+    // What that leaves behind is released by the machine, where the program's code may run.
+    if (core->done.first || core->cut_wanted)
+        entry->want_job();
     entry->unlock();
     worker_give_block(block);
+}
+
+// It will never be sent.
+void CommChannelMachine::drop_queue(CommChannelCore *core) {
+    core->done.append_all(&core->queue);
+    core->queued = 0;
+    note_group(core);
 }
 
 void CommChannelMachine::settle_late(CommConnEntry *entry, const weft_block *block, ssize_t sent) {
     CommChannelCore *core = entry->channel;
     size_t size = block->end, done = sent > 0 ? static_cast<size_t>(sent) : 0;
-    metric_add(METRIC_SENT_BYTES, done);
-    core->bytes_sent += done;
     if (sent < 0 && sent != -EAGAIN) {
         write_failed(entry, static_cast<int>(-sent));
         return;
     }
     core->queued.store(core->queued.load(std::memory_order_relaxed) - done,
                        std::memory_order_relaxed);
-    if (done == size && !core->queue.first) { // the usual case
+    if (done == size && !core->queue.first && core->counted == 0) { // the usual case
         if (entry->state == CommConnEntry::C_DRAINING || core->options().tell_written) {
             written(entry);
             wake(entry);
@@ -405,7 +417,10 @@ void CommChannelMachine::settle_late(CommConnEntry *entry, const weft_block *blo
     }
     note_queue(entry);
     entry->writable = true; // as far as is known
-    write(entry);
+    if (core->queue.first)
+        write(entry);
+    else
+        written(entry);
     if (has_event(core))
         wake(entry);
 }

@@ -20,6 +20,10 @@ enum { FULL_BATCHES = 16 };
 // How often a driver tries to find a worker for a poller that has none.
 enum { RETRY_NS = 100000000 };
 
+// Behind so many events others are ready most likely: all that waiting takes is spared then, at the
+// price of one look in vain where they are not.
+enum { BUSY_BATCH = 4 };
+
 int poller_init(struct weft_poller *poller, struct mpoller *pool, unsigned index) {
     memset(poller, 0, sizeof *poller);
     poller->pool = pool;
@@ -275,6 +279,7 @@ bool poller_put_off(struct pollable *node) {
     bool has_room = poller->put_off_count < POLLER_BATCH && node->slot != POLLER_NO_SLOT;
     if (has_room)
         poller->put_off[poller->put_off_count++] = event_name(poller, node->slot);
+    worker->has_put_off = true;
     lease_let_out(worker, poller, worker->epoch);
     return has_room;
 }
@@ -396,7 +401,7 @@ void poller_fetch(struct weft_poller *poller) {
         poller->full_batches = 0;
         fire_timers(poller, poller->now); // all that was reported by then is done
     }
-    uint64_t timeout = wait_time(poller);
+    uint64_t timeout = poller->batch_count >= BUSY_BATCH ? 0 : wait_time(poller);
     struct worker *self = sys_self();
     if (timeout)
         worker_turn(self);

@@ -84,12 +84,14 @@ static void drive(struct worker *worker, struct weft_poller *poller) {
     worker->poller = poller;
     poller->driver = worker;
     poller_flush(poller); // what a robbed driver has left
+    worker->has_put_off = false;
     while (worker->poller == poller) {
         struct weft_job *job;
-        if (poller->batch_next < poller->batch_count) {
-            run_event(worker, poller);
-        } else if (poller->put_off_count > 0) {
+        if (poller_must_flush(poller)) {
             poller_flush(poller);
+            worker->has_put_off = false;
+        } else if (poller->batch_next < poller->batch_count) {
+            run_event(worker, poller);
         } else if ((job = poller_take_ready(poller)) != NULL) {
             run_job(worker, poller, job);
         } else if (poller->ready_count == 0 && (job = before_sleep(worker)) != NULL) {
@@ -174,16 +176,27 @@ void job_site_unref(struct job_site *site) {
         free(site);
 }
 
+// Slow code follows: nothing that was sent shall wait for it.
+static void expect_delay(struct worker *worker) {
+    struct weft_poller *poller = worker->poller;
+    worker->may_put_off = false;
+    if (!worker->has_put_off || !poller || !worker->out || !lease_take_back(worker, poller))
+        return;
+    worker->has_put_off = false;
+    poller_flush(poller);
+    lease_let_out(worker, poller, worker->epoch);
+}
+
 // Of each worker's calls one in about SITE_SAMPLE is timed, at irregular distances, and stands for
 // all of them; the others leave the site alone, which all pollers share. A thread that lost its
 // processor meanwhile would make any call long. Asking the system for that costs two calls, so it
 // is done only in doubt: for the site's next call after a long one, which itself does not count.
 void job_site_begin(const struct job_site *site, struct site_probe *probe) {
     struct worker *worker = sys_self();
+    if (worker && __atomic_load_n(&site->mean_ns, __ATOMIC_RELAXED) > SITE_QUICK_NS)
+        expect_delay(worker);
     probe->poller = worker ? worker->poller : NULL;
     probe->begin = probe->end = 0;
-    if (worker && __atomic_load_n(&site->mean_ns, __ATOMIC_RELAXED) > SITE_QUICK_NS)
-        worker->may_put_off = false;
     if (!worker || __builtin_expect(worker->untimed-- != 0 && worker->doubt != site, 1))
         return;
     probe->asked = worker->doubt == site;

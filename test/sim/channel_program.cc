@@ -96,6 +96,8 @@ CommChannelOptions Talk::draw_options() {
     o.tell_written = rng.percent(40);
     o.tell_connecting = rng.percent(40);
     o.heartbeat = some_time(40, 3000);
+    if (o.heartbeat >= 0)
+        o.heartbeat = std::max(o.heartbeat, 10); // a run has an end of steps
     o.min_receive_rate = o.min_send_rate = 0;
     o.first_byte_timeout = o.first_message_timeout = -1;
     o.finish_timeout = polite ? 600000 : static_cast<int>(rng.spread(1, 6000));

@@ -18,6 +18,14 @@ size_t arrived(const Peer &peer) {
     return static_cast<size_t>(bytes);
 }
 
+enum { ROUNDS = 400 }; // until a callback is known to be slow: one call in some 64 is timed
+
+void work(std::chrono::microseconds time) {
+    auto until = std::chrono::steady_clock::now() + time;
+    while (std::chrono::steady_clock::now() < until)
+        ;
+}
+
 class PutOff : public Talk {
 protected:
     explicit PutOff(bool watch = false) : Talk(CHM_INLINE, 20, watch) {}
@@ -261,14 +269,11 @@ TEST_F(PutOffWatched, ARelaySendsIt) {
 
 // Others of the batch wait for a quick callback, not for one that takes its time.
 TEST_F(PutOff, NotBehindSlowCallbacks) {
-    auto work = [](Speaker *, const std::string &bytes) {
-        auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(200);
-        while (std::chrono::steady_clock::now() < until)
-            ;
+    auto work_on = [](Speaker *, const std::string &bytes) {
+        work(std::chrono::microseconds(200));
         return bytes.size();
     };
-    on_bytes = work;
-    enum { ROUNDS = 400 }; // one call in some 64 is timed, and several must be
+    on_bytes = work_on;
     for (size_t i = 1; i <= ROUNDS; i++) {
         speak("word");
         ASSERT_TRUE(wait_heard(4 * COUNT * i));
@@ -278,11 +283,55 @@ TEST_F(PutOff, NotBehindSlowCallbacks) {
         EXPECT_EQ(speaker->send("answer", 6), 0);
         if (turn++ == COUNT - 1)
             at_last = arrived_at_all();
-        return work(speaker, bytes);
+        return work_on(speaker, bytes);
     };
     speak("word");
     ASSERT_TRUE(wait_heard(4 * COUNT * (ROUNDS + 1)));
     EXPECT_EQ(at_last, 6 * COUNT);
+}
+
+// Nor long behind others, whatever they do.
+TEST_F(PutOff, NotLongBehindOthers) {
+    std::atomic<size_t> in_time{0};
+    const Peer *first = nullptr;
+    answer_words([&](Speaker *speaker, size_t turn) {
+        if (turn == 0) {
+            EXPECT_EQ(speaker->send("answer", 6), 0);
+            first = &peers_[static_cast<size_t>(speaker->number)];
+        } else if (turn == 1) {
+            work(std::chrono::milliseconds(1));
+        } else if (turn == 2) {
+            in_time = arrived(*first);
+        }
+    });
+    EXPECT_EQ(in_time, 6u);
+}
+
+// Nor behind callbacks of others that are known to be slow.
+TEST_F(PutOff, NotBehindSlowCallbacksOfOthers) {
+    Peer slow;
+    ASSERT_TRUE(slow.connect(engine_.service.port()));
+    std::atomic<size_t> in_time{0};
+    engine_.service.process = [&](Served *served) {
+        in_time = arrived(peers_[0]);
+        work(std::chrono::microseconds(200));
+        served->answer("done");
+    };
+    for (int i = 0; i < ROUNDS; i++) {
+        ASSERT_TRUE(slow.send_frame("work"));
+        ASSERT_EQ(slow.frame(), "done");
+    }
+    on_bytes = [](Speaker *speaker, const std::string &bytes) {
+        EXPECT_EQ(speaker->send("answer", 6), 0);
+        return bytes.size();
+    };
+    {
+        HeldPollers held(engine_.pool());
+        EXPECT_TRUE(peers_[0].send("word")); // which is found first
+        EXPECT_TRUE(slow.send_frame("work"));
+    }
+    EXPECT_EQ(slow.frame(), "done");
+    EXPECT_EQ(in_time, 6u);
 }
 
 // A mark that it would cross is crossed as ever.
@@ -340,4 +389,50 @@ TEST_F(Leaving, ABreakIsTold) {
     peer().close(); // until then the peer may have more to say
     ASSERT_TRUE(wait_heard(4 * COUNT + 1));
     EXPECT_EQ(heard()[number_], "wordR");
+}
+
+// Who says why and then closes is heard, though it was only queued for our sake.
+TEST_F(Leaving, AnEndStandsBehindWhatIsSentMeanwhile) {
+    leave(5, [](Speaker *speaker) {
+        EXPECT_EQ(speaker->send("bye", 3), 0);
+        speaker->close();
+    });
+    EXPECT_EQ(peer().until_end(), "late!bye");
+}
+
+TEST_F(Leaving, TheSumsAreRight) {
+    struct Empty : CommPiece {};
+    struct CommChannelInfo info;
+    Speaker *left = nullptr;
+    leave(5, [&](Speaker *speaker) {
+        auto *piece = new Empty;
+        piece->next = nullptr;
+        piece->data = "";
+        piece->size = 0;
+        piece->release = [](CommPiece *p) { delete static_cast<Empty *>(p); };
+        EXPECT_EQ(speaker->send(piece), 0);
+        left = speaker;
+        left->ref();
+    });
+    EXPECT_EQ(peer().receive(5), "late!");
+    EXPECT_EQ(engine_.ask("past the batch"), "past the batch");
+    left->get_info(&info);
+    EXPECT_EQ(info.bytes_sent, 5u);
+    EXPECT_EQ(info.queued, 0u);
+    EXPECT_EQ(group_->get_backlog(), 0u);
+    left->unref();
+}
+
+TEST_F(Leaving, WhatHasLeftIsCountedBehindAnEnd) {
+    struct CommChannelInfo info;
+    Speaker *left = nullptr;
+    leave(5, [&](Speaker *speaker) {
+        left = speaker;
+        left->ref();
+        left->close();
+    });
+    EXPECT_EQ(peer().until_end(), "late!");
+    left->get_info(&info);
+    EXPECT_EQ(info.bytes_sent, 5u);
+    left->unref();
 }
