@@ -32,8 +32,6 @@ struct pollable;
 struct poller_backend;
 
 enum { POLLER_BATCH = 16, POLLER_NO_SLOT = -1 };
-// What was put off waits no longer than this, since the batch was fetched, for others to begin.
-enum { POLLER_PUT_OFF_NS = 100000 };
 
 // How much of a node, and of what it has beside it, is fetched ahead: neither may be smaller.
 enum { POLLER_NODE_BYTES = 144, POLLER_BESIDE_BYTES = 128 };
@@ -197,10 +195,6 @@ bool poller_may_put_off(const struct pollable *node);
 bool poller_put_off(struct pollable *node);
 // The batch was worked on, or has taken its time, or its driver changes.
 void poller_flush(struct weft_poller *poller);
-static inline bool poller_must_flush(const struct weft_poller *poller) {
-    return poller->put_off_count > 0 && (poller->batch_next >= poller->batch_count ||
-                                         sys_now() - poller->now > POLLER_PUT_OFF_NS);
-}
 // Waits for events, at most until the next timer, and not at all while the ready list has work;
 // then runs the orders of expired timers and of the inbox.
 void poller_fetch(struct weft_poller *poller);

@@ -56,6 +56,7 @@ int mpoller_init(struct mpoller *pool, unsigned pollers, unsigned handlers) {
     pool->queue_tail = &pool->queue;
     pool->permits = pool->handler_limit = handlers ? (int32_t)handlers : 1;
     pool->asymmetric = sys_membarrier_init();
+    pool->put_off_ns = PUT_OFF_NS;
     for (; pool->count < pollers; pool->count++) {
         if (poller_init(&pool->pollers[pool->count], pool, pool->count) == 0)
             continue;

@@ -64,6 +64,11 @@ static void run_job(struct worker *worker, struct weft_poller *poller, struct we
         lease_take_back(worker, poller);
 }
 
+static bool must_flush(const struct weft_poller *poller) {
+    return poller->put_off_count > 0 && (poller->batch_next >= poller->batch_count ||
+                                         sys_now() - poller->now > poller->pool->put_off_ns);
+}
+
 // Before sleeping: gives the permit up, and takes one queued completion if that was what it waited
 // for.
 static struct weft_job *before_sleep(struct worker *worker) {
@@ -87,7 +92,7 @@ static void drive(struct worker *worker, struct weft_poller *poller) {
     worker->has_put_off = false;
     while (worker->poller == poller) {
         struct weft_job *job;
-        if (poller_must_flush(poller)) {
+        if (must_flush(poller)) {
             poller_flush(poller);
             worker->has_put_off = false;
         } else if (poller->batch_next < poller->batch_count) {

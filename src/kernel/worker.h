@@ -104,6 +104,8 @@ struct mpoller_stats {
 
 struct mpoller_owner;
 
+enum { PUT_OFF_NS = 100000 };
+
 #define POOL_ENDING (UINT32_C(1) << 31)
 
 struct mpoller {
@@ -130,7 +132,9 @@ struct mpoller {
     int32_t handler_limit; // permits in all
     enum site_mode mode;   // for all sites that leave it to SITE_AUTO
     bool watch_disabled;   // for tests
-    uint32_t waiting;      // workers in known waits
+    // Behind a batch that was fetched so long ago nothing waits for others; tests change it.
+    uint64_t put_off_ns;
+    uint32_t waiting; // workers in known waits
 
     struct weft_lock lock; // guards the rest
     struct weft_job *queue, **queue_tail;
