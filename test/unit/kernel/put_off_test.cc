@@ -62,6 +62,7 @@ protected:
         answer_words([&](Speaker *speaker, size_t turn) {
             if (turn == 0) {
                 first = speaker;
+                number_ = speaker->number; // it may be gone behind this
                 EXPECT_EQ(speaker->send("late!", 5), 0);
             } else if (turn == COUNT - 1) {
                 struct pollable *node = entry_of(first.load());
@@ -74,7 +75,6 @@ protected:
                 node->ops->flushed(node, block, done);
             }
         });
-        number_ = first.load()->number;
     }
     Peer &peer() { return peers_[static_cast<size_t>(number_)]; }
 
