@@ -91,7 +91,9 @@ protected:
     }
     // The connection of one.
     CommConnEntry *entry_of(const Speaker *speaker) {
-        const Peer &peer = peers_[static_cast<size_t>(speaker->number)];
+        return entry_of(peers_[static_cast<size_t>(speaker->number)]);
+    }
+    CommConnEntry *entry_of(const Peer &peer) {
         struct sockaddr_in own, other;
         socklen_t len = sizeof own;
         EXPECT_EQ(getsockname(peer.fd(), reinterpret_cast<struct sockaddr *>(&own), &len), 0);
