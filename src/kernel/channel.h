@@ -164,12 +164,11 @@ public:
     static bool drain(CommConnEntry *entry, CommCloseReason reason)
         WEFT_TSA(requires_capability(entry->mutex));
     static bool is_idle(const CommConnEntry *entry);
-    // What pollable_ops says of them, for entries of servers too. They may not be channels (yet).
+    // What pollable_stream says of them. Of entries of servers too: they may not be channels (yet).
     static void *const *on_ahead(struct pollable *node, uint32_t events);
     static void on_received(struct pollable *node, const struct poll_received *received);
     static bool on_flush(struct pollable *node, bool patient, weft_block **block);
     static void on_flushed(struct pollable *node, weft_block *block, ssize_t sent);
-    // Without a lock: nothing of it can move any more.
     // Calls `use` with the engine, under the lock, unless the channel has ended: behind its end the
     // engine may be gone, and its pollers.
     template <class Use>
@@ -180,6 +179,7 @@ public:
             use(entry->poller->pool);
         entry->unlock();
     }
+    static const struct pollable_stream stream;
     static const struct pollable_ops client_ops;
 
     // What the public functions ask for. Without a lock.

@@ -50,14 +50,18 @@ int error_of(CommCloseReason reason) {
 
 } // namespace
 
-const struct pollable_ops CommChannelMachine::client_ops = {
-    .event = on_event,
+const struct pollable_stream CommChannelMachine::stream = {
     .ahead = on_ahead,
     .received = on_received,
     .flush = on_flush,
     .flushed = on_flushed,
+};
+
+const struct pollable_ops CommChannelMachine::client_ops = {
+    .event = on_event,
     .release = on_release,
     .abort = CommConnEntry::on_abort,
+    .stream = &stream,
 };
 
 void CommChannelMachine::on_event(struct pollable *node, uint32_t events) {

@@ -48,12 +48,9 @@ metric how_it_failed(int state, int error) {
 
 const struct pollable_ops CommClientMachine::ops = {
     .event = on_event,
-    .ahead = nullptr,
-    .received = nullptr,
-    .flush = nullptr,
-    .flushed = nullptr,
     .release = on_release,
     .abort = CommConnEntry::on_abort,
+    .stream = nullptr,
 };
 
 void CommClientMachine::on_event(struct pollable *node, uint32_t events) {

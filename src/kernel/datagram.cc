@@ -189,12 +189,9 @@ void CommDatagramSocket::can_write() {
 
 const struct pollable_ops CommServerMachine::datagram_ops = {
     .event = on_event,
-    .ahead = nullptr,
-    .received = nullptr,
-    .flush = nullptr,
-    .flushed = nullptr,
     .release = on_datagram_release,
     .abort = CommConnEntry::on_abort,
+    .stream = nullptr,
 };
 
 void CommServerMachine::on_datagram_release(struct pollable *node) {

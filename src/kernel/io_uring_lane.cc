@@ -86,12 +86,9 @@ private:
 
 const struct pollable_ops IOUringLane::OPS = {
     .event = event,
-    .ahead = nullptr,
-    .received = nullptr,
-    .flush = nullptr,
-    .flushed = nullptr,
     .release = release,
     .abort = abort,
+    .stream = nullptr,
 };
 
 IOUringLane::IOUringLane(struct weft_poller *home) : home_(home) {

@@ -35,12 +35,9 @@ bool is_bound(int fd) {
 
 const struct pollable_ops CommListener::ops = {
     .event = on_event,
-    .ahead = nullptr,
-    .received = nullptr,
-    .flush = nullptr,
-    .flushed = nullptr,
     .release = on_release,
     .abort = on_abort,
+    .stream = nullptr,
 };
 
 CommListener::CommListener(Communicator *comm, CommService *service, int fd_in, bool own,

@@ -24,6 +24,9 @@ enum { RETRY_NS = 100000000 };
 // price of one look in vain where they are not.
 enum { BUSY_BATCH = 4 };
 
+// Behind a batch that took so long something has most likely blocked, though too short to be found.
+enum { SLOW_BATCH_NS = 1000000 };
+
 int poller_init(struct weft_poller *poller, struct mpoller *pool, unsigned index) {
     memset(poller, 0, sizeof *poller);
     poller->pool = pool;
@@ -212,9 +215,9 @@ struct pollable *poller_take_event(struct weft_poller *poller, uint32_t *events)
 // Whom the poller receives for. NULL: leaves it to the event.
 static struct pollable *find_reader(struct weft_poller *poller, const struct epoll_event *event) {
     struct poll_slot *slot = find_slot(poller, event->data.u64);
-    if (!slot || !slot->node->ops->ahead)
+    if (!slot || !slot->node->ops->stream)
         return NULL;
-    void *const *beside = slot->node->ops->ahead(slot->node, event->events);
+    void *const *beside = slot->node->ops->stream->ahead(slot->node, event->events);
     if (!beside)
         return NULL;
     note_beside(slot, beside);
@@ -263,7 +266,7 @@ static void receive_first(struct weft_poller *poller) {
         receive_one(nodes[i]->fd, &into[i]);
     // An order that one of them gives runs at once, and may end that one, but none of the others.
     for (int i = 0; i < count; i++)
-        nodes[i]->ops->received(nodes[i], &into[i]);
+        nodes[i]->ops->stream->received(nodes[i], &into[i]);
 }
 
 bool poller_may_put_off(const struct pollable *node) {
@@ -305,7 +308,7 @@ static int flush_names(struct weft_poller *poller, uint64_t *names, int name_cou
         const struct poll_slot *slot = find_slot(poller, names[i]);
         if (!slot)
             continue;
-        if (!slot->node->ops->flush(slot->node, patient, &blocks[count]))
+        if (!slot->node->ops->stream->flush(slot->node, patient, &blocks[count]))
             names[left++] = names[i];
         else if (blocks[count])
             nodes[count++] = slot->node;
@@ -314,7 +317,7 @@ static int flush_names(struct weft_poller *poller, uint64_t *names, int name_cou
         sent[i] = send_one(nodes[i]->fd, blocks[i]);
     // As in receive_first().
     for (int i = 0; i < count; i++)
-        nodes[i]->ops->flushed(nodes[i], blocks[i], sent[i]);
+        nodes[i]->ops->stream->flushed(nodes[i], blocks[i], sent[i]);
     return left;
 }
 
@@ -369,6 +372,12 @@ void poller_close(struct weft_poller *poller) {
     wheel_init(&poller->wheel, poller->now);
 }
 
+// What the last batch has brought about ended by `end`.
+static void judge_batch(struct weft_poller *poller, uint64_t end) {
+    if (poller->has_fetched && end - poller->now > SLOW_BATCH_NS)
+        a64_store(&poller->pool->slow_time, end);
+}
+
 // How long to wait; publishes it first and then looks at the inbox again, so that no message is
 // slept over, nor the end.
 static uint64_t wait_time(struct weft_poller *poller) {
@@ -386,9 +395,10 @@ static uint64_t wait_time(struct weft_poller *poller) {
     // Read after the sleep was published, so that whoever begins to lack wakes us, or is seen here.
     if (a32_load(&poller->pool->lacking) && until > poller->retry_at)
         until = poller->retry_at;
+    uint64_t now = sys_now(); // `poller->now` may be old by all that ran since
+    judge_batch(poller, now);
     if (until == UINT64_MAX)
         return SYS_FOREVER;
-    uint64_t now = sys_now(); // `poller->now` may be old by all that ran since
     return until > now ? until - now : 0;
 }
 
@@ -410,7 +420,11 @@ void poller_fetch(struct weft_poller *poller) {
         worker_turn(self); // before an order is taken out of the inbox: see all_rest()
     if (__atomic_load_n(&poller->asleep, __ATOMIC_RELAXED))
         a32_store(&poller->asleep, 0);
-    poller->now = sys_now();
+    uint64_t now = sys_now();
+    if (!timeout) // else it was judged before the wait
+        judge_batch(poller, now);
+    poller->now = now;
+    poller->has_fetched = true;
     poller->batch_next = 0;
     poller->batch_count = n > 0 ? n : 0; // an interrupted wait is an empty one
     if (poller->batch_count == POLLER_BATCH)

@@ -51,32 +51,36 @@ struct poll_received {
     uint64_t now;             // when
 };
 
+// Of nodes whose bytes the poller moves, on a plain stream socket: it receives for all of a batch
+// and then sends for all. Called by the driver inside the poller.
+struct pollable_stream {
+    // Something happened on several descriptors, and this is one of them: shall the poller receive
+    // for it? If so nobody else may until `received`. Before the first is worked on, and never
+    // waits. NULL when not, else the head of what `event` touches beside the node: a pointer to a
+    // third object, which it touches, too. Both stay where they are as long as the node is
+    // registered.
+    void *const *(*ahead)(struct pollable *node, uint32_t events);
+    // The poller has received for all of them. The block is the node's. What it was told is kept
+    // for `event`, which is then called with no events.
+    void (*received)(struct pollable *node, const struct poll_received *received);
+    // Behind poller_put_off(): what is to be sent now, into `*block`; NULL if there is nothing any
+    // more. False when that would have to be waited for, which it may if `patient`.
+    bool (*flush)(struct pollable *node, bool patient, struct weft_block **block);
+    // Behind each `flush` that gave something: how many bytes of it are sent, or a negative errno.
+    // The block is the node's again. Runs none of the program's code.
+    void (*flushed)(struct pollable *node, struct weft_block *block, ssize_t sent);
+};
+
 struct pollable_ops {
     // Something happened on the descriptor. Called by the driver with the lease OUT and a reference
     // held.
     void (*event)(struct pollable *node, uint32_t events);
-    // Optional, with `received`. Something happened on several descriptors, and this is one of
-    // them: shall the poller receive for it, from a plain stream socket? If so nobody else may
-    // until `received`. Called by the driver inside the poller, before the first is worked on, and
-    // never waits. NULL when not, else the head of what `event` touches beside the node: a pointer
-    // to a third object, which it touches, too. Both stay where they are as long as the node is
-    // registered.
-    void *const *(*ahead)(struct pollable *node, uint32_t events);
-    // Called likewise, once the poller has received for all of them. The block is the node's. What
-    // it was told is kept for `event`, which is then called with no events.
-    void (*received)(struct pollable *node, const struct poll_received *received);
-    // Of nodes that call poller_put_off(): what is to be sent now, on a plain stream socket, into
-    // `*block`; NULL if there is nothing any more. False when that would have to be waited for,
-    // which it may if `patient`. Called by the driver inside the poller.
-    bool (*flush)(struct pollable *node, bool patient, struct weft_block **block);
-    // Called likewise behind each `flush` that gave something: how many bytes of it are sent, or a
-    // negative errno. The block is the node's again. Runs none of the program's code.
-    void (*flushed)(struct pollable *node, struct weft_block *block, ssize_t sent);
     // The last reference is gone: free the object. Any thread; may run the program's deleters.
     void (*release)(struct pollable *node);
     // The pool ends: close this descriptor and end what depends on it. Called by the driver inside
     // an order.
     void (*abort)(struct pollable *node);
+    const struct pollable_stream *stream; // NULL: the poller only tells it of events
 };
 
 // What the owner of a descriptor embeds. Being registered holds one reference.
@@ -124,6 +128,7 @@ struct weft_poller {
     struct poll_slot *slots;
     int32_t slot_count, slot_free;
     struct weft_msg close_order;
+    bool has_fetched;
     bool closing; // the pool ends: timers fire as disrupted
     struct weft_poller *next_orphan;
     struct epoll_event batch[POLLER_BATCH];

@@ -47,12 +47,9 @@ bool is_between(const CommConnEntry *entry) {
 
 const struct pollable_ops CommServerMachine::ops = {
     .event = on_event,
-    .ahead = CommChannelMachine::on_ahead, // by now it may be a channel, here and below
-    .received = CommChannelMachine::on_received,
-    .flush = CommChannelMachine::on_flush,
-    .flushed = CommChannelMachine::on_flushed,
     .release = on_release,
     .abort = CommConnEntry::on_abort,
+    .stream = &CommChannelMachine::stream, // by now it may be a channel
 };
 
 void CommPeer::set(CommConnEntry *owner_in, const struct sockaddr *from, socklen_t len) {

@@ -126,6 +126,7 @@ struct mpoller {
     uint32_t stopping;     // atomic
     uint32_t watch_called; // atomic: the watch must leave its post for want of others
     uint32_t lacking;      // atomic: an orphan waits, and no worker could be made for it
+    uint64_t slow_time;    // atomic: when the last batch ended that took long; 0: none has
 
     int32_t permits;       // atomic; below zero while more callbacks run than are permitted
     uint32_t queued;       // atomic: length of the queue

@@ -61,7 +61,7 @@ TEST_F(Talk, NothingIsReadBehindWhatNobodyHasSeen) {
         if (first.exchange(false)) {
             for (Speaker *other : speakers_) {
                 struct pollable *node = entry_of(other);
-                if (other != speaker && !node->ops->ahead(node, EPOLLIN))
+                if (other != speaker && !node->ops->stream->ahead(node, EPOLLIN))
                     refused++;
             }
         }

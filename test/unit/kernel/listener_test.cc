@@ -70,12 +70,9 @@ private:
     static void nothing(pollable *) {}
     static constexpr pollable_ops OPS = {
         .event = event,
-        .ahead = nullptr,
-        .received = nullptr,
-        .flush = nullptr,
-        .flushed = nullptr,
         .release = nothing,
         .abort = nothing,
+        .stream = nullptr,
     };
 
     weft_poller *poller_;

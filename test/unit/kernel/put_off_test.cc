@@ -70,12 +70,12 @@ protected:
             } else if (turn == COUNT - 1) {
                 struct pollable *node = entry_of(first.load());
                 weft_block *block;
-                ASSERT_TRUE(node->ops->flush(node, true, &block) && block);
+                ASSERT_TRUE(node->ops->stream->flush(node, true, &block) && block);
                 std::thread([&] { meanwhile(first); }).join(); // the driver is inside the poller
                 if (done > 0) {
                     ASSERT_EQ(::send(node->fd, block->bytes, static_cast<size_t>(done), 0), done);
                 }
-                node->ops->flushed(node, block, done);
+                node->ops->stream->flushed(node, block, done);
             }
         });
     }

@@ -485,6 +485,19 @@ TEST_P(Relay, WithoutTheWatchABlockOnlyDelays) {
     EXPECT_EQ(engine.stats().relays, 0u);
 }
 
+// Too short for the looks of a watch that has seen nothing yet. Each leaves a batch that took long.
+TEST(RelayInline, ShortBlocksAreFound) {
+    Engine engine(CHM_INLINE, 1);
+    engine.service.process = [&](Served *s) {
+        Latch never;
+        EXPECT_FALSE(never.wait(std::chrono::milliseconds(4)));
+        s->answer(s->request.body);
+    };
+    for (int i = 0; i < 1000 && engine.stats().relays == 0; i++)
+        ASSERT_EQ(engine.ask("short"), "short");
+    EXPECT_GT(engine.stats().relays, 0u);
+}
+
 // Callbacks that block in deinit(): of sessions that ended before, and of those that end by it.
 TEST_P(Relay, RelayDuringShutdown) {
     CommScheduler sched;

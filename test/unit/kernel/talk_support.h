@@ -101,7 +101,7 @@ protected:
         for (int32_t i = 0; i < poller->slot_count; i++) {
             struct pollable *node = poller->slots[i].node;
             len = sizeof other;
-            if (node && node->ops->flush &&
+            if (node && node->ops->stream &&
                 getpeername(node->fd, reinterpret_cast<struct sockaddr *>(&other), &len) == 0 &&
                 other.sin_port == own.sin_port)
                 return static_cast<CommConnEntry *>(node);
