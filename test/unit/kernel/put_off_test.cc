@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <thread>
 
+#include "kernel/channel.h"
 #include "talk_support.h"
 
 namespace {
@@ -53,6 +54,15 @@ protected:
         __atomic_store_n(&entry_of(peer)->site->mean_ns, 1000000, __ATOMIC_RELAXED);
     }
     std::atomic<size_t> turn_{0};
+};
+
+struct Piece : CommPiece {
+    explicit Piece(std::string bytes_in) : CommPiece{}, bytes(std::move(bytes_in)) {
+        data = bytes.data();
+        size = bytes.size();
+        release = [](CommPiece *piece) { delete static_cast<Piece *>(piece); };
+    }
+    const std::string bytes;
 };
 
 // The poller's step is taken here, by its driver: what the program does meanwhile comes in between.
@@ -123,9 +133,6 @@ TEST_F(PutOff, OneAloneSendsAtOnce) {
 
 // Whatever stands behind what was put off: more of it, more than it may be, pieces of others.
 TEST_F(PutOff, TheOrderStays) {
-    struct Piece : CommPiece {
-        std::string bytes;
-    };
     const std::string great(700, 'g'), greater(3000, 'h');
     answer_words([&](Speaker *speaker, size_t) {
         EXPECT_EQ(speaker->send("a", 1), 0);
@@ -135,13 +142,7 @@ TEST_F(PutOff, TheOrderStays) {
         EXPECT_EQ(speaker->send("c", 1), 0);
         EXPECT_EQ(speaker->send(greater.data(), greater.size()), 0);
         EXPECT_EQ(speaker->send("d", 1), 0);
-        auto *piece = new Piece;
-        piece->bytes = "piece";
-        piece->next = nullptr;
-        piece->data = piece->bytes.data();
-        piece->size = piece->bytes.size();
-        piece->release = [](CommPiece *p) { delete static_cast<Piece *>(p); };
-        EXPECT_EQ(speaker->send(piece), 0);
+        EXPECT_EQ(speaker->send(new Piece("piece")), 0);
         EXPECT_EQ(speaker->send("e", 1), 0);
     });
     const std::string expected = "ab" + great + great + "c" + greater + "dpiecee";
@@ -255,6 +256,8 @@ TEST_F(PutOff, AKnownWaitSendsItFirst) {
         if (turn > 0)
             return;
         int cookie = kernel_wait_begin();
+        // By us, though whoever drives next would send it as well. It may have, by now.
+        EXPECT_EQ(arrived(peers_[static_cast<size_t>(speaker->number)]), 6u);
         if (peers_[static_cast<size_t>(speaker->number)].receive(6) == "answer")
             answered++;
         kernel_wait_end(cookie);
@@ -271,6 +274,38 @@ TEST_F(PutOffWatched, ARelaySendsIt) {
             answered++;
     });
     EXPECT_EQ(answered, 1u);
+}
+
+// Somebody has the lock of one: the others do not wait for that, and that one is not forgotten.
+TEST_F(PutOff, OneThatSomebodyHasLeavesLast) {
+    std::atomic<int> first{-1};
+    Latch locked, sent;
+    std::thread locker;
+    answer_words([&](Speaker *speaker, size_t turn) {
+        EXPECT_EQ(speaker->send("answer", 6), 0);
+        if (turn == 0)
+            first = speaker->number;
+        if (turn < COUNT - 1)
+            return;
+        CommConnEntry *entry = entry_of(peers_[static_cast<size_t>(first)]);
+        locker = std::thread([&, entry] {
+            entry->set_lock();
+            locked.down();
+            EXPECT_TRUE(sent.wait());
+            entry->unlock();
+        });
+        EXPECT_TRUE(locked.wait());
+    });
+    Peer &last = peers_[static_cast<size_t>(first)];
+    for (Peer &peer : peers_) {
+        if (&peer != &last) {
+            EXPECT_EQ(peer.receive(6), "answer");
+        }
+    }
+    EXPECT_EQ(arrived(last), 0u);
+    sent.down();
+    EXPECT_EQ(last.receive(6), "answer");
+    locker.join();
 }
 
 // Others of the batch wait for a quick callback, not for one that takes its time.
@@ -370,6 +405,29 @@ TEST_F(Leaving, WhatIsSentMeanwhileStandsBehind) {
     }
 }
 
+TEST_F(Leaving, PiecesThatAreSentMeanwhileStandBehind) {
+    for (ssize_t done : {ssize_t{5}, ssize_t{2}, ssize_t{-EAGAIN}}) {
+        turn_ = 0;
+        leave(done, [](Speaker *speaker) { EXPECT_EQ(speaker->send(new Piece("and")), 0); });
+        EXPECT_EQ(peer().receive(8), "late!and") << done;
+    }
+}
+
+// The machine runs in that moment and is told of room.
+TEST_F(Leaving, RoomThatIsFoundMeanwhileIsLeftAlone) {
+    for (ssize_t done : {ssize_t{5}, ssize_t{2}, ssize_t{-EAGAIN}}) {
+        turn_ = 0;
+        leave(done, [this](Speaker *speaker) {
+            EXPECT_EQ(speaker->send("and", 3), 0);
+            CommConnEntry *entry = entry_of(speaker);
+            entry->set_lock();
+            entry->note(EPOLLOUT);
+            CommChannelMachine::run(entry);
+        });
+        EXPECT_EQ(peer().receive(8), "late!and") << done;
+    }
+}
+
 TEST_F(Leaving, OurEndStandsBehind) {
     leave(2, [](Speaker *speaker) { speaker->shutdown(); });
     EXPECT_EQ(peer().until_end(), "late!");
@@ -398,16 +456,10 @@ TEST_F(Leaving, AnEndStandsBehindWhatIsSentMeanwhile) {
 }
 
 TEST_F(Leaving, TheSumsAreRight) {
-    struct Empty : CommPiece {};
     struct CommChannelInfo info;
     Speaker *left = nullptr;
     leave(5, [&](Speaker *speaker) {
-        auto *piece = new Empty;
-        piece->next = nullptr;
-        piece->data = "";
-        piece->size = 0;
-        piece->release = [](CommPiece *p) { delete static_cast<Empty *>(p); };
-        EXPECT_EQ(speaker->send(piece), 0);
+        EXPECT_EQ(speaker->send(new Piece("")), 0);
         left = speaker;
         left->ref();
     });
