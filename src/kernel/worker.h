@@ -139,7 +139,7 @@ struct mpoller {
 
     struct weft_lock lock; // guards the rest
     struct weft_job *queue, **queue_tail;
-    const struct weft_job *sampled; // the one in the queue whose age will be told; NULL: the next
+    const struct weft_job *sampled; // the one in the queue whose age will be told, if any
     uint64_t sampled_at;
     struct weft_poller *orphans;
     struct worker *idle;
