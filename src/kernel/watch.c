@@ -7,7 +7,7 @@
 // successor. Each look costs some 10 to 20 us of CPU, so the period adapts: short for a while after
 // a relay, then one millisecond, then two, then five, and asleep after a second in which nothing
 // changed and every lease is HELD. What blocks for less than two looks is not seen, but its driver
-// notes that its batch took long, and the watch then looks at least every two milliseconds.
+// notes that its batch took long, and for a second the watch looks at least every two milliseconds.
 //
 // Falling asleep: set `watch_asleep`, membarrier, look once more, sleep only if all are still HELD.
 // A let-go stores its lease and then reads the flag; the membarrier stands in for the fence it
@@ -23,7 +23,7 @@ enum {
     LOOK_ALERT_NS = 250000,  // for a while after a relay
     ALERT_NS = 100000000,    // how long that is
     LOOK_NS = 1000000,       // until a second after it
-    LOOK_CALM_NS = 2000000,  // until ten seconds after it, or after a batch that took long
+    LOOK_CALM_NS = 2000000,  // until ten seconds after it, or one after a batch that took long
     LOOK_QUIET_NS = 5000000, // from then on, and before the first
     CALM_NS = 1000000000,    // nothing has changed for so long: sleep
     SPARE_NS = 20000000,     // the longest that a driver without a processor is spared
@@ -69,7 +69,7 @@ static uint64_t period(struct mpoller *pool, uint64_t now) {
     if (since < CALM_NS)
         return LOOK_NS;
     uint64_t slow = a64_load(&pool->slow_time);
-    bool calm = since < QUIET_NS || (slow && now < slow + QUIET_NS);
+    bool calm = since < QUIET_NS || (slow && now < slow + CALM_NS);
     return calm ? LOOK_CALM_NS : LOOK_QUIET_NS;
 }
 
