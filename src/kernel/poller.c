@@ -282,7 +282,6 @@ bool poller_put_off(struct pollable *node) {
     bool has_room = poller->put_off_count < POLLER_BATCH && node->slot != POLLER_NO_SLOT;
     if (has_room)
         poller->put_off[poller->put_off_count++] = event_name(poller, node->slot);
-    worker->has_put_off = true;
     lease_let_out(worker, poller, worker->epoch);
     return has_room;
 }
@@ -372,9 +371,10 @@ void poller_close(struct weft_poller *poller) {
     wheel_init(&poller->wheel, poller->now);
 }
 
-// What the last batch has brought about ended by `end`.
+// What the last batch has brought about ended by `end`. A poller's first look may seem late, too,
+// which does no harm.
 static void judge_batch(struct weft_poller *poller, uint64_t end) {
-    if (poller->has_fetched && end - poller->now > SLOW_BATCH_NS)
+    if (end - poller->now > SLOW_BATCH_NS)
         a64_store(&poller->pool->slow_time, end);
 }
 
@@ -424,7 +424,6 @@ void poller_fetch(struct weft_poller *poller) {
     if (!timeout) // else it was judged before the wait
         judge_batch(poller, now);
     poller->now = now;
-    poller->has_fetched = true;
     poller->batch_next = 0;
     poller->batch_count = n > 0 ? n : 0; // an interrupted wait is an empty one
     if (poller->batch_count == POLLER_BATCH)

@@ -128,7 +128,6 @@ struct weft_poller {
     struct poll_slot *slots;
     int32_t slot_count, slot_free;
     struct weft_msg close_order;
-    bool has_fetched;
     bool closing; // the pool ends: timers fire as disrupted
     struct weft_poller *next_orphan;
     struct epoll_event batch[POLLER_BATCH];

@@ -68,8 +68,7 @@ static uint64_t period(struct mpoller *pool, uint64_t now) {
         return LOOK_ALERT_NS;
     if (since < CALM_NS)
         return LOOK_NS;
-    uint64_t slow = a64_load(&pool->slow_time);
-    bool calm = since < QUIET_NS || (slow && now < slow + CALM_NS);
+    bool calm = since < QUIET_NS || now < a64_load(&pool->slow_time) + CALM_NS;
     return calm ? LOOK_CALM_NS : LOOK_QUIET_NS;
 }
 

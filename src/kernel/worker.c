@@ -89,12 +89,10 @@ static void drive(struct worker *worker, struct weft_poller *poller) {
     worker->poller = poller;
     poller->driver = worker;
     poller_flush(poller); // what a robbed driver has left
-    worker->has_put_off = false;
     while (worker->poller == poller) {
         struct weft_job *job;
         if (must_flush(poller)) {
             poller_flush(poller);
-            worker->has_put_off = false;
         } else if (poller->batch_next < poller->batch_count) {
             run_event(worker, poller);
         } else if ((job = poller_take_ready(poller)) != NULL) {
@@ -184,10 +182,11 @@ void job_site_unref(struct job_site *site) {
 // Slow code follows: nothing that was sent shall wait for it.
 static void expect_delay(struct worker *worker) {
     struct weft_poller *poller = worker->poller;
-    worker->may_put_off = false;
-    if (!worker->has_put_off || !poller || !worker->out || !lease_take_back(worker, poller))
+    if (!worker->may_put_off) // then nothing waits: it was flushed, or the event stands alone
         return;
-    worker->has_put_off = false;
+    worker->may_put_off = false;
+    if (!poller || !worker->out || !lease_take_back(worker, poller))
+        return;
     poller_flush(poller);
     lease_let_out(worker, poller, worker->epoch);
 }

@@ -75,7 +75,6 @@ struct worker {
     bool out;         // true exactly when the lease was let out and it has not found itself robbed
     bool permit;      // holds a permit
     bool may_put_off; // the event it works on is one of several, and its callbacks are quick
-    bool has_put_off; // something, since the batch of its poller was flushed
     uint32_t untimed; // calls of sites to go until one is timed
     // The site whose last timed call was long, or only had lost its processor: its next is timed
     // too.
