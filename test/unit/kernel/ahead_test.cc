@@ -1,28 +1,8 @@
 // Weft - reading ahead: what has come on several connections at once is read before the first of them is told
 // SPDX-License-Identifier: Apache-2.0
-#include <fstream>
-
 #include "talk_support.h"
 
-namespace {
-
 using namespace kt;
-
-// What has come to the connections of a listener and was not received, as the system tells.
-size_t unread_bytes(int port) {
-    std::ifstream table("/proc/net/tcp");
-    size_t sum = 0;
-    for (std::string line; std::getline(table, line);) {
-        unsigned local, state, unread;
-        if (sscanf(line.c_str(), " %*d: %*8x:%x %*8x:%*x %x %*8x:%x", &local, &state, &unread) ==
-                3 &&
-            local == static_cast<unsigned>(port) && state == 1)
-            sum += unread;
-    }
-    return sum;
-}
-
-} // namespace
 
 TEST_F(Talk, AllHaveBeenReadWhenTheFirstIsTold) {
     std::atomic<int> asked{0};
@@ -30,7 +10,7 @@ TEST_F(Talk, AllHaveBeenReadWhenTheFirstIsTold) {
     on_bytes = [&](Speaker *speaker, const std::string &bytes) {
         if (asked++ > 0)
             return bytes.size();
-        unread = unread_bytes(server_.port());
+        unread = unread_at_all();
         // Where whoever takes the poller over finds it, too.
         for (Speaker *other : speakers_) {
             CommConnEntry *entry = entry_of(other);
@@ -44,7 +24,7 @@ TEST_F(Talk, AllHaveBeenReadWhenTheFirstIsTold) {
         HeldPollers held(engine_.pool());
         for (Peer &peer : peers_)
             EXPECT_TRUE(peer.send("word"));
-        EXPECT_EQ(unread_bytes(server_.port()), 4 * COUNT);
+        EXPECT_EQ(unread_at_all(), 4 * COUNT);
     }
     ASSERT_TRUE(wait_heard(4 * COUNT));
     EXPECT_EQ(unread, 0u);

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <chrono>
 #include <memory>
-#include <sys/ioctl.h>
 #include <thread>
 
 #include "kernel/channel.h"
@@ -12,12 +11,8 @@ namespace {
 
 using namespace kt;
 
-// What has come to it, without waiting. On this machine what was sent has come.
-size_t arrived(const Peer &peer) {
-    int bytes = 0;
-    EXPECT_EQ(ioctl(peer.fd(), FIONREAD, &bytes), 0);
-    return static_cast<size_t>(bytes);
-}
+// What has come to it, without waiting.
+size_t arrived(const Peer &peer) { return unread_bytes(peer.fd()); }
 
 void work(std::chrono::microseconds time) {
     auto until = std::chrono::steady_clock::now() + time;

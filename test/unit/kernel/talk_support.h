@@ -5,12 +5,20 @@
 
 #include <array>
 #include <map>
+#include <sys/ioctl.h>
 
 #include "kernel/entry.h"
 #include "kernel_support.h"
 #include "workflow/CommChannel.h"
 
 namespace kt {
+
+// What has come to a socket and was not received. On this machine what was sent has come.
+inline size_t unread_bytes(int fd) {
+    int bytes = 0;
+    EXPECT_EQ(ioctl(fd, FIONREAD, &bytes), 0);
+    return static_cast<size_t>(bytes);
+}
 
 class Talk;
 
@@ -107,6 +115,13 @@ protected:
                 return static_cast<CommConnEntry *>(node);
         }
         abort();
+    }
+    // By the server, of all that was sent to it; while its poller is held, or from its callback.
+    size_t unread_at_all() {
+        size_t sum = 0;
+        for (const Peer &peer : peers_)
+            sum += unread_bytes(entry_of(peer)->fd);
+        return sum;
     }
     // Until so many bytes were heard in all, and letters of events.
     bool wait_heard(size_t count) {
